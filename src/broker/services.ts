@@ -1,0 +1,48 @@
+/** What a request handler may use. `Broker` (broker.ts) builds one; handlers get it as their first argument. */
+import type { Env } from '../env/env.ts'
+import type { LogManager } from '../log/types.ts'
+import type { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
+import type { ReplicaManager } from '../replication/replica-manager.ts'
+import type { BrokerConfig } from './config/broker-config.ts'
+import type { ConfigAdmin } from './config/config-admin.ts'
+import type { MetadataCache } from './metadata-cache.ts'
+import type { TopicAdmin } from '../controller/topic-admin.ts'
+import type { ProducerIds } from './producer-ids.ts'
+
+export interface Services {
+  readonly env: Env
+  readonly brokerId: number
+  readonly clusterId: string
+  /** Static and dynamic broker settings, typed by key. */
+  readonly config: BrokerConfig
+  /** DescribeConfigs, AlterConfigs, IncrementalAlterConfigs. */
+  readonly configAdmin: ConfigAdmin
+  readonly metadata: MetadataCache
+  /** Creating and deleting topics, adding partitions. */
+  readonly topics: TopicAdmin
+  readonly logs: LogManager
+  readonly replicas: ReplicaManager
+  readonly groups: GroupCoordinator
+  readonly producerIds: ProducerIds
+}
+
+export interface RequestContext {
+  readonly apiKey: number
+  readonly apiVersion: number
+  readonly correlationId: number
+  readonly clientId: string | null
+  /** As Kafka prints it: "/127.0.0.1". */
+  readonly clientHost: string
+  readonly listenerName: string
+  readonly connectionId: number
+}
+
+/**
+ * A handler is a plain function. All that fixes an order (an append, a sequence check) happens before its first promise,
+ * and it keeps no slice of the request (`records`) after it has returned. `null`: no reply is sent (Produce acks=0).
+ */
+export type Handler<Request, Response> = (
+  services: Services,
+  request: Request,
+  context: RequestContext,
+) => Response | null | Promise<Response | null>

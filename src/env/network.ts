@@ -1,0 +1,46 @@
+/** Sockets as the broker uses them: accepted connections, and (from the cluster on) outgoing ones. */
+export interface Network {
+  /** Binds and listens. Port 0 takes a free port. Rejects with an Error whose `code` is EADDRINUSE, EACCES, ... */
+  listen(options: ListenOptions, onConnection: (connection: Connection) => ConnectionEvents): Promise<Listening>
+}
+
+export interface ListenOptions {
+  readonly host: string
+  readonly port: number
+}
+
+export interface Listening {
+  readonly host: string
+  readonly port: number
+  /** Stops accepting. Connections that exist stay open. */
+  close(): Promise<void>
+}
+
+export interface Connection {
+  readonly id: number
+  readonly remoteAddress: string
+  readonly remotePort: number
+  /** Bytes handed to `write` that the peer's kernel has not taken yet. */
+  readonly pendingWriteBytes: number
+  /**
+   * Sends all chunks in order, gathered. Chunks must not change until `done` runs. `done` runs once, when the bytes have
+   * left this process or the connection is gone.
+   */
+  write(chunks: readonly Uint8Array[], done?: () => void): void
+  /** Stops and resumes the delivery of `data`. */
+  pause(): void
+  resume(): void
+  /** Sends what was written, then closes. */
+  end(): void
+  /** Closes at once. */
+  destroy(): void
+}
+
+export interface ConnectionEvents {
+  /** `chunk` is only valid during the call: its memory is reused for the next read. */
+  data(chunk: Buffer): void
+  /** Pending writes have drained after there were many. */
+  drain?(): void
+  /** Runs once, whoever closed it. */
+  closed(reason: string | null): void
+}

@@ -1,0 +1,152 @@
+/** The shapes that src/log shows to the rooms above it. */
+
+/** Settings of one topic's logs, resolved (topic override, else broker value). Units are in the names; -1 = no limit. */
+export interface LogConfig {
+  readonly segmentBytes: number
+  readonly segmentMs: number
+  readonly segmentJitterMs: number
+  readonly segmentIndexBytes: number
+  readonly indexIntervalBytes: number
+  readonly retentionMs: number
+  readonly retentionBytes: number
+  readonly cleanupPolicy: readonly ('delete' | 'compact')[]
+  readonly fileDeleteDelayMs: number
+  /** Infinity = never by count. */
+  readonly flushMessages: number
+  /** Infinity = never by time. */
+  readonly flushMs: number
+  readonly maxMessageBytes: number
+  readonly messageTimestampType: 'CreateTime' | 'LogAppendTime'
+  readonly messageTimestampBeforeMaxMs: number
+  readonly messageTimestampAfterMaxMs: number
+  readonly compressionType: 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+  readonly minInsyncReplicas: number
+  readonly preallocate: boolean
+}
+
+export interface AppendOptions {
+  readonly leaderEpoch: number
+  /** `client`: Produce. `coordinator`: this broker's own coordinators (control batches allowed, no sequence check). */
+  readonly origin: 'client' | 'coordinator'
+}
+
+/** `error` is a Kafka error code (protocol/error-codes.ts). Nothing was appended when it is not NONE. */
+export type AppendOutcome =
+  | {
+      readonly error: 0
+      readonly firstOffset: number
+      readonly lastOffset: number
+      /** -1 unless the topic uses LogAppendTime. */
+      readonly logAppendTimeMs: number
+      /** The batch was there already (same producer, same sequence): its first offsets are given, nothing was written. */
+      readonly duplicate: boolean
+    }
+  | {
+      readonly error: number
+      readonly message: string
+      /** Indexes into the batch's records, for Produce 8 and later. */
+      readonly recordErrors?: readonly { readonly batchIndex: number; readonly message: string }[]
+    }
+
+export interface ReadOptions {
+  readonly maxBytes: number
+  /** Batches at or above this offset are not read (high watermark, last stable offset or log end). */
+  readonly upperBoundOffset: number
+  /** Give the first batch even if it alone is larger than `maxBytes` (KIP-74). */
+  readonly minOneBatch: boolean
+}
+
+/** Whole batches; the first may begin below the offset asked for. `release` must be called once when the bytes have left. */
+export interface LogSlice {
+  readonly bytes: Buffer
+  release(): void
+}
+
+export interface AbortedTransaction {
+  readonly producerId: number
+  readonly firstOffset: number
+}
+
+export interface TimestampOffset {
+  /** -1 when unknown */
+  readonly timestampMs: number
+  readonly offset: number
+  /** -1 when unknown */
+  readonly leaderEpoch: number
+}
+
+export interface EpochEndOffset {
+  /** -1 when undefined */
+  readonly leaderEpoch: number
+  /** -1 when undefined */
+  readonly endOffset: number
+}
+
+/** One replica's records on this machine's disk. All methods are synchronous unless they say otherwise. */
+export interface ReplicaLog {
+  readonly topic: string
+  readonly partition: number
+  readonly topicId: string
+  /** Path of the partition directory. */
+  readonly directory: string
+  /** The `log.dirs` entry it lies in. */
+  readonly logDirectory: string
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+  /** First offset of the oldest open transaction, else the log end. */
+  readonly firstUnstableOffset: number
+  readonly sizeBytes: number
+  /** -1 when the log has none. */
+  readonly latestLeaderEpoch: number
+  /** Set after a failed write left the log unusable for writing; reads go on. */
+  readonly writeFailed: boolean
+  config: LogConfig
+
+  /**
+   * Checks and appends the batches of `records` (magic 2), assigning offsets and leader epoch in place. `records` is only
+   * borrowed: written to the file, or copied, before the call returns.
+   */
+  appendAsLeader(records: Buffer, options: AppendOptions): AppendOutcome
+  /** Batches as a leader sent them, offsets and epochs kept. Throws on corrupt or non-monotonic data. */
+  appendAsFollower(records: Buffer): void
+  /** Opens a leader epoch at the log end (leader-epoch-checkpoint). */
+  startLeaderEpoch(leaderEpoch: number): void
+  /**
+   * null when the offset is out of range (below logStartOffset or above logEndOffset). Empty bytes at the upper bound.
+   * Throws DiskError when the file cannot be read.
+   */
+  read(offset: number, options: ReadOptions): LogSlice | null
+  abortedTransactions(fromOffset: number, upperBoundOffset: number): AbortedTransaction[]
+  /** First record with timestamp >= the given one; null when there is none. */
+  offsetForTimestamp(timestampMs: number): TimestampOffset | null
+  /** The record with the greatest timestamp (ListOffsets -3); null when empty. */
+  offsetOfMaxTimestamp(): TimestampOffset | null
+  endOffsetForEpoch(leaderEpoch: number): EpochEndOffset
+  /** The leader epoch that an offset was written under; -1 when unknown. */
+  epochForOffset(offset: number): number
+  truncateTo(offset: number): void
+  truncateFullyAndStartAt(offset: number): void
+  /** DeleteRecords and followers: raises the log start. Never above `highWatermark`. */
+  raiseLogStart(offset: number, highWatermark: number): void
+  /** Deletes (renames, removal later) segments by retention and log start; returns how many. */
+  applyRetention(nowMs: number, highWatermark: number): number
+  /** Waits until everything appended before the call is on disk. */
+  flush(): Promise<void>
+}
+
+/** All replicas on this machine, over the `log.dirs`. */
+export interface LogManager {
+  /** Loads every partition directory found, recovering what a crash left. */
+  start(): void
+  get(topic: string, partition: number): ReplicaLog | undefined
+  all(): Iterable<ReplicaLog>
+  /** Existing or new. Throws DiskError. */
+  getOrCreate(topic: string, partition: number, topicId: string, config: LogConfig): ReplicaLog
+  /** Renames the directory for asynchronous deletion (`-delete`). */
+  remove(topic: string, partition: number): void
+  /** High watermarks read from replication-offset-checkpoint; 0 where there is none. */
+  checkpointedHighWatermark(topic: string, partition: number): number
+  logDirectories(): { path: string; online: boolean; totalBytes: number; usableBytes: number }[]
+  /** Flushes, writes checkpoints, snapshots and the clean marker, closes. */
+  stop(): Promise<void>
+}
