@@ -1,0 +1,37 @@
+import { api, array, int8, int16, int32, int64, string } from '../schema.ts'
+import type { RequestOf, ResponseOf } from '../schema.ts'
+
+export const listOffsetsApi = api({
+  key: 2,
+  name: 'ListOffsets',
+  versions: [1, 9],
+  flexibleFrom: 6,
+  request: {
+    replicaId: int32.default(-1),
+    isolationLevel: int8.from(2),
+    topics: array({
+      name: string,
+      partitions: array({
+        partitionIndex: int32,
+        currentLeaderEpoch: int32.from(4).default(-1),
+        timestamp: int64,
+      }),
+    }),
+  },
+  response: {
+    throttleTimeMs: int32.from(2).default(0),
+    topics: array({
+      name: string,
+      partitions: array({
+        partitionIndex: int32,
+        errorCode: int16,
+        timestamp: int64.default(-1),
+        offset: int64.default(-1),
+        leaderEpoch: int32.from(4).default(-1),
+      }),
+    }),
+  },
+})
+
+export type ListOffsetsRequest = RequestOf<typeof listOffsetsApi>
+export type ListOffsetsResponse = ResponseOf<typeof listOffsetsApi>
