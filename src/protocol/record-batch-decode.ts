@@ -1,0 +1,75 @@
+import { anyRecord, plainRecords } from './record-batch-check.ts'
+import * as header from './record-batch-header.ts'
+import { RecordCursor } from './record-walk.ts'
+
+export interface RecordHeader {
+  readonly key: string
+  readonly value: Buffer | null
+}
+
+export interface Record {
+  readonly offset: number
+  /** -1 when there is none */
+  readonly timestampMs: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: readonly RecordHeader[]
+}
+
+/**
+ * The records of the batch at `position`, whose header and CRC have been checked. Keys and values are slices: of `bytes`, or
+ * of a new buffer when the batch is compressed. A control batch gives its records like any other. Throws MalformedRecordError
+ * and CompressionError (which also says when more than `maxDecompressedBytes` would come out).
+ */
+export function decodeRecords(
+  bytes: Buffer,
+  position = 0,
+  maxDecompressedBytes = anyRecord.maxDecompressedBytes,
+): Record[] {
+  const count = header.recordCount(bytes, position)
+  const bits = header.attributes(bytes, position)
+  const baseOffset = header.baseOffset(bytes, position)
+  const baseTimestampMs = header.baseTimestamp(bytes, position)
+  const ownTimestampMs =
+    header.timestampTypeOf(bits) === header.LOG_APPEND_TIME ? header.maxTimestamp(bytes, position) : null
+  const records: Record[] = []
+  // A compacted batch may have lost its records, and with them whatever a codec would have written.
+  if (count === 0) return records
+  const plain = plainRecords(bytes, position, maxDecompressedBytes)
+  const cursor = new RecordCursor(plain.bytes, plain.start, plain.end)
+  for (let index = 0; index < count; index++) {
+    cursor.next()
+    const next = cursor.at
+    records.push({
+      offset: baseOffset + cursor.offsetDelta,
+      timestampMs: ownTimestampMs ?? baseTimestampMs + cursor.timestampDelta,
+      key: slice(plain.bytes, cursor.keyAt, cursor.keyBytes),
+      value: slice(plain.bytes, cursor.valueAt, cursor.valueBytes),
+      headers: cursor.headerCount === 0 ? NO_HEADERS : readHeaders(plain.bytes, cursor),
+    })
+    cursor.at = next
+  }
+  return records
+}
+
+const NO_HEADERS: readonly RecordHeader[] = []
+
+function readHeaders(bytes: Buffer, cursor: RecordCursor): RecordHeader[] {
+  const headers: RecordHeader[] = []
+  cursor.at = cursor.headersAt
+  for (let index = 0; index < cursor.headerCount; index++) {
+    const keyBytes = cursor.varint(cursor.end)
+    const keyAt = cursor.at
+    cursor.at += keyBytes
+    const valueBytes = cursor.varint(cursor.end)
+    headers.push({
+      key: bytes.toString('utf8', keyAt, keyAt + keyBytes),
+      value: slice(bytes, cursor.at, valueBytes),
+    })
+    if (valueBytes > 0) cursor.at += valueBytes
+  }
+  return headers
+}
+
+const slice = (bytes: Buffer, at: number, length: number): Buffer | null =>
+  length < 0 ? null : bytes.subarray(at, at + length)

@@ -1,0 +1,141 @@
+/**
+ * One pass over the records of a batch (uncompressed bytes), without making an object of any of them. Record:
+ * `length varint | attributes int8 | timestampDelta varlong | offsetDelta varint | keyLength varint, key | valueLength varint,
+ * value | headerCount varint | { keyLength varint, key | valueLength varint, value }`. Varints are zig-zag; -1 is null.
+ *
+ * `RecordCursor.next` moves to the next record and leaves where its parts are in the cursor's fields. It is the one place that
+ * knows the layout: the check and the decoder both stand on it.
+ */
+
+/** Bytes that are not the records they claim to be. Always caught inside src/protocol's record-batch files. */
+export class MalformedRecordError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'MalformedRecordError'
+  }
+}
+
+export class RecordCursor {
+  timestampDelta = 0
+  offsetDelta = 0
+  keyAt = 0
+  /** -1: null */
+  keyBytes = -1
+  valueAt = 0
+  /** -1: null */
+  valueBytes = -1
+  headerCount = 0
+  headersAt = 0
+  /** Where the next record begins. */
+  at: number
+  readonly bytes: Uint8Array
+  readonly end: number
+
+  constructor(bytes: Uint8Array, start: number, end: number) {
+    this.bytes = bytes
+    this.at = start
+    this.end = end
+  }
+
+  /** Throws MalformedRecordError when the record's lengths do not agree with the bytes there are. */
+  next(): void {
+    const { bytes, end } = this
+    const length = this.varint(end)
+    const recordEnd = this.at + length
+    if (length < 0 || recordEnd > end) {
+      const left = end - this.at
+      throw new MalformedRecordError(
+        `a record of ${length} bytes does not fit into the ${left} that are left`,
+      )
+    }
+    this.at++ // attributes: none are defined
+    this.timestampDelta = this.varlong(recordEnd)
+    this.offsetDelta = this.varint(recordEnd)
+    this.keyBytes = this.varint(recordEnd)
+    this.keyAt = this.at
+    if (this.keyBytes > 0) this.at += this.keyBytes
+    this.valueBytes = this.varint(recordEnd)
+    this.valueAt = this.at
+    if (this.valueBytes > 0) this.at += this.valueBytes
+    // Nearly every record ends here, with a header count of 0.
+    if (this.at + 1 === recordEnd && bytes[this.at] === 0) {
+      this.headerCount = 0
+      this.headersAt = ++this.at
+      return
+    }
+    this.headerCount = this.varint(recordEnd)
+    this.headersAt = this.at
+    this.skipHeaders(recordEnd)
+    if (this.at !== recordEnd) {
+      throw new MalformedRecordError(
+        `a record of ${length} bytes has parts of ${length + this.at - recordEnd}`,
+      )
+    }
+  }
+
+  private skipHeaders(recordEnd: number): void {
+    if (this.headerCount < 0 || this.headerCount > recordEnd - this.at) {
+      throw new MalformedRecordError(`a record claims ${this.headerCount} headers`)
+    }
+    for (let index = 0; index < this.headerCount; index++) {
+      const keyBytes = this.varint(recordEnd)
+      if (keyBytes < 0) throw new MalformedRecordError(`a header key of ${keyBytes} bytes`)
+      this.at += keyBytes
+      const valueBytes = this.varint(recordEnd)
+      if (valueBytes > 0) this.at += valueBytes
+    }
+  }
+
+  /** A zig-zag varint at the cursor, which must not be at or behind `end`. */
+  varint(end: number): number {
+    const { bytes } = this
+    let at = this.at
+    if (at >= end) throw new MalformedRecordError('a record is cut short')
+    let byte = bytes[at++]
+    let raw = byte & 0x7f
+    if (byte > 0x7f) {
+      let shift = 7
+      do {
+        if (at >= end) throw new MalformedRecordError('a record is cut short')
+        if (shift > 28) throw new MalformedRecordError('a varint is longer than 5 bytes')
+        byte = bytes[at++]
+        raw |= (byte & 0x7f) << shift
+        shift += 7
+      } while (byte > 0x7f)
+    }
+    this.at = at
+    return (raw >>> 1) ^ -(raw & 1)
+  }
+
+  /** A zig-zag varint of up to 64 bits, saturated at the safe integers. */
+  private varlong(end: number): number {
+    const start = this.at
+    if (start < end && this.bytes[start] < 0x80) {
+      this.at = start + 1
+      const raw = this.bytes[start]
+      return (raw >>> 1) ^ -(raw & 1)
+    }
+    return this.longVarlong(end)
+  }
+
+  private longVarlong(end: number): number {
+    const { bytes } = this
+    let at = this.at
+    let low = 0
+    let high = 0
+    // 28 bits in `low`, the other 36 in `high`: both exact.
+    for (let shift = 0; ; shift += 7) {
+      if (at >= end) throw new MalformedRecordError('a record is cut short')
+      if (shift > 63) throw new MalformedRecordError('a varlong is longer than 10 bytes')
+      const byte = bytes[at++]
+      if (shift < 28) low |= (byte & 0x7f) << shift
+      else high += (byte & 0x7f) * 2 ** (shift - 28)
+      if (byte < 0x80) break
+    }
+    this.at = at
+    // raw = high * 2^28 + low; zig-zag: an even raw is raw / 2, an odd one -(raw + 1) / 2
+    const half = high * 2 ** 27 + (low >>> 1)
+    const value = low & 1 ? -half - 1 : half
+    return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, value))
+  }
+}
