@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The repository's root. */
+export const repository = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
+
+/** What the suites fetch and build is kept here; git ignores it. */
+export const cache = join(repository, '.cache')
+
+/** The Apache Kafka version of the Java suites: it stands in the pom alone. */
+export const kafkaVersion = /<kafka\.version>([^<]+)</.exec(
+  readFileSync(join(repository, 'test/kafka-compat/java/pom.xml'), 'utf8'),
+)![1]
+
+/** Apache Kafka's jars, fetched by scripts/fetch-tools.js. */
+export const kafkaJars = join(cache, `kafka-${kafkaVersion}`)
