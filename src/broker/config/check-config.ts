@@ -1,0 +1,185 @@
+/** Checks between keys, before anything is opened (Kafka's KafkaConfig.validateValues), and what this release refuses. */
+import { ConfigError } from './config-types.ts'
+import type { BrokerConfig, Properties } from './broker-config.ts'
+
+const MIB = 1024 * 1024
+
+/** Throws `ConfigError` for the first fault. */
+export function checkBrokerConfig(config: BrokerConfig, given: Properties): void {
+  checkRefused(config)
+  checkIdentity(config, given)
+  checkKraft(config)
+  checkLog(config)
+  checkReplication(config)
+}
+
+function checkRefused(config: BrokerConfig): void {
+  const connect = config.get('zookeeper.connect')
+  if (connect !== null && connect !== '') {
+    throw new ConfigError(
+      'zookeeper.connect',
+      connect,
+      'clusters on ZooKeeper come with a later release; without this line one broker starts on its embedded store',
+    )
+  }
+  const authorizer = config.get('authorizer.class.name')
+  if (authorizer !== '') {
+    throw new ConfigError(
+      'authorizer.class.name',
+      authorizer,
+      'authorizers come with a later release; it must be empty',
+    )
+  }
+  for (const key of ['zookeeper.metadata.migration.enable', 'remote.log.storage.system.enable'] as const) {
+    if (config.get(key)) throw new ConfigError(key, 'true', 'not supported; it must be false')
+  }
+}
+
+function checkIdentity(config: BrokerConfig, given: Properties): void {
+  const brokerId = config.get('broker.id')
+  if (given['node.id'] !== undefined && config.get('node.id') !== brokerId) {
+    throw new ConfigError(
+      'node.id',
+      String(config.get('node.id')),
+      `expected the same number as broker.id (${brokerId})`,
+    )
+  }
+  if (config.get('process.roles').length > 0 && brokerId < 0) {
+    throw new ConfigError('node.id', null, 'missing; it is required where process.roles is set')
+  }
+  const most = config.get('reserved.broker.max.id')
+  if (!config.get('broker.id.generation.enable')) {
+    if (brokerId < 0)
+      throw new ConfigError(
+        'broker.id',
+        String(brokerId),
+        'expected 0 or more where broker.id.generation.enable is false',
+      )
+  } else if (brokerId < -1 || (brokerId > most && config.get('process.roles').length === 0)) {
+    throw new ConfigError(
+      'broker.id',
+      String(brokerId),
+      `expected an integer from -1 to reserved.broker.max.id (${most})`,
+    )
+  }
+  const { clusterId } = config
+  if (clusterId !== null && !/^[A-Za-z0-9_-]{1,64}$/.test(clusterId)) {
+    throw new ConfigError(
+      'CLUSTER_ID',
+      clusterId,
+      'expected up to 64 letters, digits, "-" or "_", as kafka-storage random-uuid prints',
+    )
+  }
+}
+
+/** A KRaft-era file starts this broker where its quorum is this one node. */
+function checkKraft(config: BrokerConfig): void {
+  const roles = config.get('process.roles')
+  if (roles.length === 0) return
+  const unknown = roles.find((role) => role !== 'broker' && role !== 'controller')
+  if (unknown !== undefined) {
+    throw new ConfigError('process.roles', roles.join(','), 'expected broker, or broker,controller')
+  }
+  if (!roles.includes('broker')) {
+    throw new ConfigError(
+      'process.roles',
+      roles.join(','),
+      'a controller alone is not needed; start the node with process.roles=broker,controller',
+    )
+  }
+  const nodeId = config.get('broker.id')
+  const voters = config.get('controller.quorum.voters')
+  const advice = `a quorum of several nodes comes with a later release; for one broker set controller.quorum.voters=${nodeId}@localhost:9093`
+  if (voters.length > 1) throw new ConfigError('controller.quorum.voters', voters.join(','), advice)
+  if (voters.length === 1) {
+    const id = /^(\d+)@[^@]+:\d+$/.exec(voters[0])?.[1]
+    if (id === undefined)
+      throw new ConfigError('controller.quorum.voters', voters[0], 'expected id@host:port')
+    if (Number(id) !== nodeId) {
+      throw new ConfigError(
+        'controller.quorum.voters',
+        voters[0],
+        `the voter is another node than this one (node.id=${nodeId}); ${advice} and process.roles=broker,controller`,
+      )
+    }
+  }
+  const servers = config.get('controller.quorum.bootstrap.servers')
+  if (servers.length > 1)
+    throw new ConfigError('controller.quorum.bootstrap.servers', servers.join(','), advice)
+}
+
+function checkLog(config: BrokerConfig): void {
+  const atLeast = (key: 'log.roll.ms' | 'log.roll.jitter.ms', least: number) => {
+    const value = config.get(key)
+    if (value !== null && value < least)
+      throw new ConfigError(key, String(value), `expected at least ${least}`)
+  }
+  atLeast('log.roll.ms', 1)
+  atLeast('log.roll.jitter.ms', 0)
+  for (const key of ['log.retention.ms', 'log.retention.minutes', 'log.retention.hours'] as const) {
+    const value = config.get(key)
+    if (value === 0) throw new ConfigError(key, '0', 'expected -1 (without limit) or at least 1')
+    if (value !== null) break
+  }
+  if (config.logDirs().length === 0) throw new ConfigError('log.dirs', '', 'expected at least one directory')
+  const buffer = config.get('log.cleaner.dedupe.buffer.size')
+  const threads = config.get('log.cleaner.threads')
+  if (threads > 0 && buffer / threads <= MIB) {
+    throw new ConfigError(
+      'log.cleaner.dedupe.buffer.size',
+      String(buffer),
+      `expected more than 1 MiB for each of the ${threads} cleaner threads`,
+    )
+  }
+  if (config.get('log.cleaner.min.compaction.lag.ms') > config.get('log.cleaner.max.compaction.lag.ms')) {
+    throw new ConfigError(
+      'log.cleaner.min.compaction.lag.ms',
+      String(config.get('log.cleaner.min.compaction.lag.ms')),
+      'expected at most log.cleaner.max.compaction.lag.ms',
+    )
+  }
+}
+
+function checkReplication(config: BrokerConfig): void {
+  const waitMs = config.get('replica.fetch.wait.max.ms')
+  for (const key of ['replica.socket.timeout.ms', 'replica.lag.time.max.ms'] as const) {
+    if (waitMs > config.get(key)) {
+      throw new ConfigError(
+        'replica.fetch.wait.max.ms',
+        String(waitMs),
+        `expected at most ${key} (${config.get(key)})`,
+      )
+    }
+  }
+  const acks = config.get('offsets.commit.required.acks')
+  const replicas = config.get('offsets.topic.replication.factor')
+  if (acks < -1 || acks > replicas) {
+    throw new ConfigError(
+      'offsets.commit.required.acks',
+      String(acks),
+      `expected -1 to offsets.topic.replication.factor (${replicas})`,
+    )
+  }
+  if (config.get('group.min.session.timeout.ms') > config.get('group.max.session.timeout.ms')) {
+    throw new ConfigError(
+      'group.min.session.timeout.ms',
+      String(config.get('group.min.session.timeout.ms')),
+      `expected at most group.max.session.timeout.ms (${config.get('group.max.session.timeout.ms')})`,
+    )
+  }
+  if (config.get('max.connections.per.ip') === 0 && config.get('max.connections.per.ip.overrides') === '') {
+    throw new ConfigError(
+      'max.connections.per.ip',
+      '0',
+      'expected more than 0 where max.connections.per.ip.overrides is empty',
+    )
+  }
+  const queued = config.get('queued.max.request.bytes')
+  if (queued > 0 && queued < config.get('socket.request.max.bytes')) {
+    throw new ConfigError(
+      'queued.max.request.bytes',
+      String(queued),
+      'expected at least socket.request.max.bytes',
+    )
+  }
+}
