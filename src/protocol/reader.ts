@@ -5,6 +5,7 @@
  * Bytes are combined by hand: on Node 20 Buffer.readInt32BE costs ten times as much.
  */
 import { ZERO_UUID } from './schema.ts'
+import { uuidText } from './uuid-text.ts'
 
 /** The bytes are not the message they claim to be. An expected outcome: the connection that sent them is closed. */
 export class MalformedMessageError extends Error {
@@ -23,7 +24,11 @@ export const MAX_ELEMENTS = 1_000_000
 /** Kafka's own limit on a compact string; the length of the older form cannot say more. */
 export const MAX_STRING_BYTES = 0x7fff
 
-const SHORT_TEXT_BYTES = 24
+/** Texts up to this size are looked up among those read before: names of topics, groups and clients come all the time. */
+const SHORT_TEXT_BYTES = 32
+const RECENT_TEXTS = 1024
+const recentTexts: string[] = new Array(RECENT_TEXTS).fill('')
+
 const TWO_TO_32 = 4294967296
 const EMPTY = Buffer.alloc(0)
 
@@ -99,7 +104,7 @@ export class Reader {
     const b = this.bytes
     let any = 0
     for (let i = at; i < at + 16; i++) any |= b[i]
-    return any === 0 ? ZERO_UUID : b.toString('base64url', at, at + 16)
+    return any === 0 ? ZERO_UUID : uuidText(b, at)
   }
 
   string(): string {
@@ -209,13 +214,28 @@ export class Reader {
   private text(length: number): string {
     if (length > MAX_STRING_BYTES) this.refuseLength(length)
     const at = this.advance(length)
-    const b = this.bytes
-    if (length <= SHORT_TEXT_BYTES) {
-      let text = ''
-      let i = at
-      for (; i < at + length && b[i] < 0x80; i++) text += String.fromCharCode(b[i])
-      if (i === at + length) return text
-    }
-    return b.toString('utf8', at, at + length)
+    return length <= SHORT_TEXT_BYTES
+      ? recentText(this.bytes, at, length)
+      : this.bytes.toString('utf8', at, at + length)
   }
+}
+
+/** The text from a cache of fixed size: half the cost of making it anew, and its hash is known to every Map. */
+function recentText(bytes: Buffer, at: number, length: number): string {
+  let hash = length
+  let all = 0
+  for (let i = at; i < at + length; i++) {
+    const byte = bytes[i]
+    hash = (Math.imul(hash, 31) + byte) | 0
+    all |= byte
+  }
+  if (all >= 0x80) return bytes.toString('utf8', at, at + length)
+  const slot = (hash ^ (hash >>> 10)) & (RECENT_TEXTS - 1)
+  const recent = recentTexts[slot]
+  if (recent.length === length) {
+    let same = 0
+    while (same < length && recent.charCodeAt(same) === bytes[at + same]) same++
+    if (same === length) return recent
+  }
+  return (recentTexts[slot] = bytes.toString('latin1', at, at + length))
 }

@@ -4,6 +4,7 @@
  */
 import { BugError } from '../base/assert.ts'
 import { MAX_STRING_BYTES } from './reader.ts'
+import { putUuid } from './uuid-text.ts'
 
 const SLAB_BYTES = 64 * 1024
 /** A slab with less room than this is not worth another message. */
@@ -95,9 +96,7 @@ export class Writer {
 
   uuid(value: string): void {
     const at = this.reserve(16)
-    if (value.length !== 22 || this.slab.write(value, at, 16, 'base64url') !== 16) {
-      throw new BugError(`not a uuid: ${value}`)
-    }
+    if (!putUuid(this.slab, at, value)) throw new BugError(`not a uuid: ${value}`)
   }
 
   /** A text of more than MAX_STRING_BYTES is cut: only an error message that quotes its input can be that long. */
