@@ -7,6 +7,7 @@ import type { BrokerConfig } from './config/broker-config.ts'
 import type { ConfigAdmin } from './config/config-admin.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import type { TopicAdmin } from '../controller/topic-admin.ts'
+import type { FetchSessionCache } from './fetch-sessions.ts'
 import type { ProducerIds } from './producer-ids.ts'
 
 export interface Services {
@@ -24,6 +25,9 @@ export interface Services {
   readonly replicas: ReplicaManager
   readonly groups: GroupCoordinator
   readonly producerIds: ProducerIds
+  readonly fetchSessions: FetchSessionCache
+  /** What ApiVersions tells, computed from the api-table. */
+  readonly advertisedApis: readonly { apiKey: number; minVersion: number; maxVersion: number }[]
 }
 
 export interface RequestContext {
@@ -35,6 +39,8 @@ export interface RequestContext {
   readonly clientHost: string
   readonly listenerName: string
   readonly connectionId: number
+  /** The callbacks run once, when the reply's bytes have left (or the connection is gone). */
+  whenSent(callbacks: readonly (() => void)[]): void
 }
 
 /**
@@ -46,3 +52,6 @@ export type Handler<Request, Response> = (
   request: Request,
   context: RequestContext,
 ) => Response | null | Promise<Response | null>
+
+/** A handler throws it where Kafka closes the connection instead of answering. The message is the log line. */
+export class CloseConnection extends Error {}

@@ -53,7 +53,12 @@ export interface WatchEvent {
 export type Watch = (event: WatchEvent) => void
 
 export type CoordinationOperation =
-  | { readonly type: 'create'; readonly path: string; readonly data: Buffer | null; readonly mode?: CreateMode }
+  | {
+      readonly type: 'create'
+      readonly path: string
+      readonly data: Buffer | null
+      readonly mode?: CreateMode
+    }
   | { readonly type: 'set'; readonly path: string; readonly data: Buffer | null; readonly version?: number }
   | { readonly type: 'delete'; readonly path: string; readonly version?: number }
   | { readonly type: 'check'; readonly path: string; readonly version: number }

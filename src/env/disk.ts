@@ -3,7 +3,8 @@
  * a hundredth of a trip through the thread pool (docs/decisions/0002). Only waiting for the platter is asynchronous.
  * Failures throw or reject with `DiskError`.
  */
-export type DiskErrorCode = 'NOT_FOUND' | 'EXISTS' | 'NO_SPACE' | 'NOT_PERMITTED' | 'NOT_EMPTY' | 'LOCKED' | 'IO'
+export type DiskErrorCode =
+  'NOT_FOUND' | 'EXISTS' | 'NO_SPACE' | 'NOT_PERMITTED' | 'NOT_EMPTY' | 'LOCKED' | 'IO'
 
 export class DiskError extends Error {
   readonly code: DiskErrorCode

@@ -1,7 +1,10 @@
 /** Sockets as the broker uses them: accepted connections, and (from the cluster on) outgoing ones. */
 export interface Network {
   /** Binds and listens. Port 0 takes a free port. Rejects with an Error whose `code` is EADDRINUSE, EACCES, ... */
-  listen(options: ListenOptions, onConnection: (connection: Connection) => ConnectionEvents): Promise<Listening>
+  listen(
+    options: ListenOptions,
+    onConnection: (connection: Connection) => ConnectionEvents,
+  ): Promise<Listening>
 }
 
 export interface ListenOptions {

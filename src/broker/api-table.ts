@@ -1,0 +1,83 @@
+/** The APIs that this broker serves: one row each. What ApiVersions announces and the README's table come from here. */
+import { apis } from '../protocol/messages/index.ts'
+import type { AnyApi } from '../protocol/schema.ts'
+import type { Handler } from './services.ts'
+import { handleProduce } from './handlers/00-produce.ts'
+import { handleFetch } from './handlers/01-fetch.ts'
+import { handleListOffsets } from './handlers/02-list-offsets.ts'
+import { handleMetadata } from './handlers/03-metadata.ts'
+import { handleOffsetCommit } from './handlers/08-offset-commit.ts'
+import { handleOffsetFetch } from './handlers/09-offset-fetch.ts'
+import { handleFindCoordinator } from './handlers/10-find-coordinator.ts'
+import { handleJoinGroup } from './handlers/11-join-group.ts'
+import { handleHeartbeat } from './handlers/12-heartbeat.ts'
+import { handleLeaveGroup } from './handlers/13-leave-group.ts'
+import { handleSyncGroup } from './handlers/14-sync-group.ts'
+import { handleDescribeGroups } from './handlers/15-describe-groups.ts'
+import { handleListGroups } from './handlers/16-list-groups.ts'
+import { handleApiVersions } from './handlers/18-api-versions.ts'
+import { handleCreateTopics } from './handlers/19-create-topics.ts'
+import { handleDeleteTopics } from './handlers/20-delete-topics.ts'
+import { handleDeleteRecords } from './handlers/21-delete-records.ts'
+import { handleInitProducerId } from './handlers/22-init-producer-id.ts'
+import { handleOffsetForLeaderEpoch } from './handlers/23-offset-for-leader-epoch.ts'
+import { handleDescribeConfigs } from './handlers/32-describe-configs.ts'
+import { handleAlterConfigs } from './handlers/33-alter-configs.ts'
+import { handleDescribeLogDirs } from './handlers/35-describe-log-dirs.ts'
+import { handleCreatePartitions } from './handlers/37-create-partitions.ts'
+import { handleDeleteGroups } from './handlers/42-delete-groups.ts'
+import { handleIncrementalAlterConfigs } from './handlers/44-incremental-alter-configs.ts'
+import { handleOffsetDelete } from './handlers/47-offset-delete.ts'
+import { handleDescribeCluster } from './handlers/60-describe-cluster.ts'
+
+// A row's handler fits its own API's messages; the table as a whole forgets which.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyHandler = Handler<any, any>
+
+const handlers = new Map<number, AnyHandler>([
+  [0, handleProduce],
+  [1, handleFetch],
+  [2, handleListOffsets],
+  [3, handleMetadata],
+  [8, handleOffsetCommit],
+  [9, handleOffsetFetch],
+  [10, handleFindCoordinator],
+  [11, handleJoinGroup],
+  [12, handleHeartbeat],
+  [13, handleLeaveGroup],
+  [14, handleSyncGroup],
+  [15, handleDescribeGroups],
+  [16, handleListGroups],
+  [18, handleApiVersions],
+  [19, handleCreateTopics],
+  [20, handleDeleteTopics],
+  [21, handleDeleteRecords],
+  [22, handleInitProducerId],
+  [23, handleOffsetForLeaderEpoch],
+  [32, handleDescribeConfigs],
+  [33, handleAlterConfigs],
+  [35, handleDescribeLogDirs],
+  [37, handleCreatePartitions],
+  [42, handleDeleteGroups],
+  [44, handleIncrementalAlterConfigs],
+  [47, handleOffsetDelete],
+  [60, handleDescribeCluster],
+])
+
+export interface ApiRow {
+  readonly api: AnyApi
+  readonly handle: AnyHandler
+}
+
+export const apiTable: ReadonlyMap<number, ApiRow> = new Map(
+  apis.flatMap((api) => {
+    const handle = handlers.get(api.key)
+    return handle ? [[api.key, { api, handle }] as const] : []
+  }),
+)
+
+export const advertisedApis = [...apiTable.values()].map(({ api }) => ({
+  apiKey: api.key,
+  minVersion: api.advertisedMin,
+  maxVersion: api.versions[1],
+}))

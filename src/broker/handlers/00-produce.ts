@@ -1,0 +1,165 @@
+/**
+ * Produce 3-11: appends one magic-2 batch per partition.
+ * acks 0 sends no reply and closes the connection on an error, 1 answers when the leader has written, -1 when the
+ * in-sync set has. v7 allows zstd, v8 adds record errors, v10 names the current leader (KIP-951).
+ * Not here: Produce 0-2 (older message formats) and transactional batches.
+ */
+import type { AppendOutcome } from '../../log/types.ts'
+import { ErrorCode } from '../../protocol/error-codes.ts'
+import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/00-produce.ts'
+import type { Partition } from '../../replication/partition.ts'
+import { waitForHighWatermark } from '../../replication/wait.ts'
+import { nodeEndpointsFor } from '../leader-hints.ts'
+import { isInternalTopic, mayWriteInternalTopics } from '../topic-names.ts'
+import { CloseConnection, type RequestContext, type Services } from '../services.ts'
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
+type TopicResponse = ProduceResponse['responses'][number]
+type PartitionResponse = Writable<TopicResponse['partitionResponses'][number]>
+type TopicReplies = { name: string; partitionResponses: PartitionResponse[] }[]
+
+const ZSTD = 4
+const ATTRIBUTES_LOW_BYTE = 22
+const ACKS_ALL = -1
+
+/** Replies that are not complete until something else has happened. */
+type Pending = Promise<void>[]
+
+export function handleProduce(
+  services: Services,
+  request: ProduceRequest,
+  context: RequestContext,
+): ProduceResponse | null | Promise<ProduceResponse | null> {
+  const pending: Pending = []
+  const responses: TopicReplies = []
+  for (const topic of request.topicData) {
+    const partitionResponses: PartitionResponse[] = []
+    for (const { index, records } of topic.partitionData) {
+      const refused = refusal(services, request, context, { topic: topic.name, index, records })
+      const partition = services.replicas.get(topic.name, index)
+      if (refused) partitionResponses.push(failure(index, refused.error, refused.message))
+      else partitionResponses.push(append(services, partition!, records!, request, pending))
+    }
+    responses.push({ name: topic.name, partitionResponses })
+  }
+  const finish = (): ProduceResponse | null => {
+    if (request.acks !== 0) return withLeaderHints(services, context, responses)
+    const failed = responses
+      .flatMap((topic) => topic.partitionResponses)
+      .find((reply) => reply.errorCode !== 0)
+    // There is no reply to carry the error: a closed connection makes the producer look again.
+    if (failed)
+      throw new CloseConnection(`Produce with acks=0 failed: ${failed.errorMessage ?? failed.errorCode}`)
+    return null
+  }
+  return pending.length === 0 ? finish() : Promise.all(pending).then(finish)
+}
+
+function refusal(
+  services: Services,
+  request: ProduceRequest,
+  context: RequestContext,
+  at: { topic: string; index: number; records: Buffer | null },
+): { error: number; message: string } | null {
+  const { topic, index, records } = at
+  if (request.acks < -1 || request.acks > 1) {
+    return { error: ErrorCode.INVALID_REQUIRED_ACKS, message: `acks must be -1, 0 or 1, not ${request.acks}` }
+  }
+  if (!services.metadata.partition(topic, index)) {
+    return { error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message: `there is no partition ${topic}-${index}` }
+  }
+  if (isInternalTopic(topic) && !mayWriteInternalTopics(context)) {
+    return { error: ErrorCode.INVALID_TOPIC_EXCEPTION, message: `${topic} is written by the broker only` }
+  }
+  if (request.transactionalId !== null) {
+    return { error: ErrorCode.INVALID_TXN_STATE, message: 'transactions are not supported by this version' }
+  }
+  if (records === null || records.length === 0) {
+    return {
+      error: ErrorCode.INVALID_RECORD,
+      message: 'a Produce request carries exactly one batch per partition',
+    }
+  }
+  if (context.apiVersion < 7 && (records[ATTRIBUTES_LOW_BYTE] & 7) === ZSTD) {
+    return { error: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, message: 'zstd needs Produce version 7 or later' }
+  }
+  if (!services.replicas.get(topic, index)) {
+    return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, message: 'this broker does not host the partition' }
+  }
+  return null
+}
+
+function append(
+  services: Services,
+  partition: Partition,
+  records: Buffer,
+  request: ProduceRequest,
+  pending: Pending,
+): PartitionResponse {
+  const outcome = partition.append(records, 'client', request.acks)
+  if (outcome.error !== ErrorCode.NONE) return failureOf(partition.index, outcome)
+  const { firstOffset, lastOffset, logAppendTimeMs } = outcome as Extract<AppendOutcome, { error: 0 }>
+  const response: PartitionResponse = {
+    index: partition.index,
+    errorCode: ErrorCode.NONE,
+    baseOffset: firstOffset,
+    logAppendTimeMs,
+    logStartOffset: partition.log.logStartOffset,
+  }
+  const fail = (error: number, message: string): void => {
+    Object.assign(response, failure(partition.index, error, message))
+  }
+  if (partition.log.flushDue && request.acks !== 0) {
+    pending.push(
+      partition.log
+        .flush()
+        .catch(() => fail(ErrorCode.KAFKA_STORAGE_ERROR, 'the log could not be flushed to disk')),
+    )
+  }
+  if (request.acks === ACKS_ALL && partition.highWatermark <= lastOffset) {
+    const { timers } = services.env
+    pending.push(
+      waitForHighWatermark(timers, partition, lastOffset + 1, request.timeoutMs).then((reached) => {
+        if (reached) return
+        if (partition.isLeader) fail(ErrorCode.REQUEST_TIMED_OUT, 'the in-sync set did not follow in time')
+        else fail(ErrorCode.NOT_LEADER_OR_FOLLOWER, 'this broker no longer leads the partition')
+      }),
+    )
+  }
+  return response
+}
+
+function failureOf(index: number, outcome: AppendOutcome): PartitionResponse {
+  const { error, message, recordErrors } = outcome as Exclude<AppendOutcome, { error: 0 }>
+  const response = failure(index, error, message)
+  if (recordErrors) {
+    response.recordErrors = recordErrors.map((record) => ({
+      batchIndex: record.batchIndex,
+      batchIndexErrorMessage: record.message,
+    }))
+  }
+  return response
+}
+
+function failure(index: number, errorCode: number, errorMessage: string): PartitionResponse {
+  return { index, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1, errorMessage }
+}
+
+function withLeaderHints(
+  services: Services,
+  context: RequestContext,
+  responses: TopicReplies,
+): ProduceResponse {
+  if (context.apiVersion < 10) return { responses }
+  const leaders = new Set<number>()
+  for (const topic of responses) {
+    for (const response of topic.partitionResponses) {
+      if (response.errorCode !== ErrorCode.NOT_LEADER_OR_FOLLOWER) continue
+      const known = services.metadata.partition(topic.name, response.index)
+      if (!known || known.leader < 0) continue
+      response.currentLeader = { leaderId: known.leader, leaderEpoch: known.leaderEpoch }
+      leaders.add(known.leader)
+    }
+  }
+  return { responses, nodeEndpoints: nodeEndpointsFor(services, context, leaders) }
+}

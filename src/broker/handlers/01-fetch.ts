@@ -1,0 +1,180 @@
+/**
+ * Fetch 4-17: whole batches from the asked offsets. Waits up to max wait for min bytes; the first batch is given even if
+ * it is larger than the limits (KIP-74). v7 fetch sessions (KIP-227), v9 checks the caller's leader epoch (KIP-320),
+ * v12 tells where logs diverge (KIP-595), v13 goes by topic id (KIP-516), v16 says who leads now (KIP-951).
+ * Not here: Fetch 0-3 (older message formats), followers' positions (until replication).
+ */
+import { DiskError } from '../../env/disk.ts'
+import { ErrorCode } from '../../protocol/error-codes.ts'
+import type { FetchRequest, FetchResponse } from '../../protocol/messages/01-fetch.ts'
+import type { Partition, ReadResult } from '../../replication/partition.ts'
+import { waitForBytes } from '../../replication/wait.ts'
+import { type FetchPartition, type FetchPlan, hasNews, moveToEnd } from '../fetch-sessions.ts'
+import { nodeEndpointsFor } from '../leader-hints.ts'
+import type { RequestContext, Services } from '../services.ts'
+
+type TopicResponse = FetchResponse['responses'][number]
+type PartitionResponse = TopicResponse['partitions'][number]
+interface Outcome {
+  readonly wanted: FetchPartition
+  readonly result: ReadResult
+}
+
+const READ_COMMITTED = 1
+const LEADER_UNKNOWN: readonly number[] = [ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH]
+
+const failed = (error: number): ReadResult => ({
+  error,
+  highWatermark: -1,
+  lastStableOffset: -1,
+  logStartOffset: -1,
+  slice: null,
+  abortedTransactions: null,
+  divergingEpoch: null,
+})
+
+export function handleFetch(
+  services: Services,
+  request: FetchRequest,
+  context: RequestContext,
+): FetchResponse | Promise<FetchResponse> {
+  const nameOf = (topicId: string): string => services.metadata.topicById(topicId)?.name ?? ''
+  const plan = services.fetchSessions.plan(request, context.apiVersion, nameOf)
+  if (plan.kind === 'error') return { errorCode: plan.errorCode, responses: [] }
+  const { outcomes, bytes } = readAll(services, request, plan.partitions)
+  if (request.maxWaitMs <= 0 || bytes >= request.minBytes || mustAnswer(outcomes)) {
+    return respond(services, context, plan, outcomes)
+  }
+  // They are read again when the waiting ends.
+  for (const { result } of outcomes) result.slice?.release()
+  const waitOn = outcomes.map(({ wanted }) => hosted(services, wanted)).filter((found) => found !== undefined)
+  const limits = { missingBytes: Math.max(1, request.minBytes - bytes), maxWaitMs: request.maxWaitMs }
+  return new Promise((resolve) => {
+    waitForBytes(services.env.timers, waitOn, limits, () => {
+      resolve(respond(services, context, plan, readAll(services, request, plan.partitions).outcomes))
+    })
+  })
+}
+
+function mustAnswer(outcomes: readonly Outcome[]): boolean {
+  if (outcomes.length === 0) return true
+  return outcomes.some(({ result }) => result.error !== ErrorCode.NONE || result.divergingEpoch !== null)
+}
+
+function hosted(services: Services, wanted: FetchPartition): Partition | undefined {
+  return services.replicas.get(wanted.topic, wanted.partition)
+}
+
+function readAll(
+  services: Services,
+  request: FetchRequest,
+  partitions: readonly FetchPartition[],
+): { outcomes: Outcome[]; bytes: number } {
+  const replicaId = request.replicaId !== -1 ? request.replicaId : request.replicaState.replicaId
+  const readCommitted = request.isolationLevel === READ_COMMITTED
+  let left = Math.min(request.maxBytes, services.config.get('fetch.max.bytes'))
+  let bytes = 0
+  const outcomes = partitions.map((wanted) => {
+    const minOneBatch = bytes === 0
+    const maxBytes = Math.max(0, Math.min(wanted.maxBytes, left))
+    const result = readOne(services, wanted, { maxBytes, minOneBatch, readCommitted, replicaId })
+    const size = result.slice?.bytes.length ?? 0
+    bytes += size
+    left -= size
+    return { wanted, result }
+  })
+  return { outcomes, bytes }
+}
+
+function readOne(
+  services: Services,
+  wanted: FetchPartition,
+  limits: { maxBytes: number; minOneBatch: boolean; readCommitted: boolean; replicaId: number },
+): ReadResult {
+  if (wanted.topicId !== null && wanted.topic === '') return failed(ErrorCode.UNKNOWN_TOPIC_ID)
+  if (!services.metadata.partition(wanted.topic, wanted.partition)) {
+    return failed(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  }
+  const partition = hosted(services, wanted)
+  if (!partition) return failed(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  if (wanted.topicId !== null && wanted.topicId !== partition.topicId)
+    return failed(ErrorCode.INCONSISTENT_TOPIC_ID)
+  try {
+    return partition.read({
+      fetchOffset: wanted.fetchOffset,
+      currentLeaderEpoch: wanted.currentLeaderEpoch,
+      lastFetchedEpoch: wanted.lastFetchedEpoch,
+      ...limits,
+    })
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
+    services.env.logger.log('error', 'a log could not be read', { path: error.path, error: error.message })
+    return failed(ErrorCode.KAFKA_STORAGE_ERROR)
+  }
+}
+
+function respond(
+  services: Services,
+  context: RequestContext,
+  plan: Exclude<FetchPlan, { kind: 'error' }>,
+  outcomes: readonly Outcome[],
+): FetchResponse {
+  const incremental = plan.kind === 'incremental'
+  const responses: { topic: string; topicId: string; partitions: PartitionResponse[] }[] = []
+  const leaders = new Set<number>()
+  const releases: (() => void)[] = []
+  for (const { wanted, result } of outcomes) {
+    const { slice } = result
+    if (slice) releases.push(() => slice.release())
+    const bytes = slice?.bytes.length ?? 0
+    if (plan.kind !== 'sessionless') {
+      const { error: errorCode, highWatermark, logStartOffset } = result
+      const diverging = result.divergingEpoch !== null
+      const news = hasNews(wanted, { errorCode, bytes, highWatermark, logStartOffset, diverging })
+      if (incremental && !news) continue
+      if (incremental && bytes > 0) moveToEnd(plan.session, wanted)
+    }
+    const last = responses.at(-1)
+    const topicId = wanted.topicId ?? ''
+    const same = last && (wanted.topicId !== null ? last.topicId === topicId : last.topic === wanted.topic)
+    const partitions = same ? last.partitions : []
+    if (!same) responses.push({ topic: wanted.topic, topicId, partitions })
+    partitions.push(partitionResponse(services, context, wanted, result))
+    if (LEADER_UNKNOWN.includes(result.error)) {
+      const leader = services.metadata.partition(wanted.topic, wanted.partition)?.leader ?? -1
+      if (leader >= 0) leaders.add(leader)
+    }
+  }
+  context.whenSent(releases)
+  return {
+    errorCode: ErrorCode.NONE,
+    sessionId: plan.kind === 'sessionless' ? 0 : plan.session.id,
+    responses,
+    nodeEndpoints: nodeEndpointsFor(services, context, leaders),
+  }
+}
+
+function partitionResponse(
+  services: Services,
+  context: RequestContext,
+  wanted: FetchPartition,
+  result: ReadResult,
+): PartitionResponse {
+  const response = {
+    partitionIndex: wanted.partition,
+    errorCode: result.error,
+    highWatermark: result.highWatermark,
+    lastStableOffset: result.lastStableOffset,
+    logStartOffset: result.logStartOffset,
+    abortedTransactions: result.abortedTransactions,
+    records: result.slice?.bytes ?? NO_RECORDS,
+  }
+  if (result.divergingEpoch) return { ...response, divergingEpoch: result.divergingEpoch }
+  if (context.apiVersion < 16 || !LEADER_UNKNOWN.includes(result.error)) return response
+  const known = services.metadata.partition(wanted.topic, wanted.partition)
+  if (!known) return response
+  return { ...response, currentLeader: { leaderId: known.leader, leaderEpoch: known.leaderEpoch } }
+}
+
+/** Clients expect an empty set of records rather than null. */
+const NO_RECORDS = Buffer.alloc(0)

@@ -1,0 +1,105 @@
+/**
+ * ListOffsets 1-9: offsets by time. -1 latest, -2 earliest, v7 -3 record with the greatest timestamp, v8 -4 earliest
+ * local, v9 -5 latest tiered (always -1: there is no tiered storage). Latest is the high watermark, for READ_COMMITTED
+ * the last stable offset (v2), for replicas the log end.
+ * Not here: version 0 (several offsets per partition).
+ */
+import { ErrorCode } from '../../protocol/error-codes.ts'
+import type { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/messages/02-list-offsets.ts'
+import type { Partition } from '../../replication/partition.ts'
+import { DiskError } from '../../env/disk.ts'
+import type { RequestContext, Services } from '../services.ts'
+
+const LATEST = -1
+const EARLIEST = -2
+const MAX_TIMESTAMP = -3
+const EARLIEST_LOCAL = -4
+const LATEST_TIERED = -5
+const READ_COMMITTED = 1
+
+type PartitionRequest = ListOffsetsRequest['topics'][number]['partitions'][number]
+type PartitionResponse = ListOffsetsResponse['topics'][number]['partitions'][number]
+interface Found {
+  readonly timestampMs: number
+  readonly offset: number
+  readonly leaderEpoch: number
+}
+const NOTHING: Found = { timestampMs: -1, offset: -1, leaderEpoch: -1 }
+
+export function handleListOffsets(
+  services: Services,
+  request: ListOffsetsRequest,
+  context: RequestContext,
+): ListOffsetsResponse {
+  const topics = request.topics.map((topic) => {
+    const seen = new Set<number>()
+    const twice = new Set<number>()
+    for (const { partitionIndex } of topic.partitions)
+      (seen.has(partitionIndex) ? twice : seen).add(partitionIndex)
+    const partitions = topic.partitions.map((wanted) => {
+      if (twice.has(wanted.partitionIndex)) return failure(wanted, ErrorCode.INVALID_REQUEST)
+      return answer(services, topic.name, wanted, request, context)
+    })
+    return { name: topic.name, partitions }
+  })
+  return { topics }
+}
+
+function answer(
+  services: Services,
+  topic: string,
+  wanted: PartitionRequest,
+  request: ListOffsetsRequest,
+  context: RequestContext,
+): PartitionResponse {
+  if (!services.metadata.partition(topic, wanted.partitionIndex)) {
+    return failure(wanted, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  }
+  if (wanted.timestamp < LATEST && wanted.timestamp < lowestTimestamp(context.apiVersion)) {
+    return failure(wanted, ErrorCode.UNSUPPORTED_VERSION)
+  }
+  const partition = services.replicas.get(topic, wanted.partitionIndex)
+  if (!partition) return failure(wanted, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  const refused = partition.checkLeaderEpoch(wanted.currentLeaderEpoch)
+  if (refused !== ErrorCode.NONE) return failure(wanted, refused)
+  try {
+    const found = find(partition, wanted.timestamp, lastFetchable(partition, request))
+    return {
+      partitionIndex: wanted.partitionIndex,
+      errorCode: ErrorCode.NONE,
+      timestamp: found.timestampMs,
+      offset: found.offset,
+      leaderEpoch: found.leaderEpoch,
+    }
+  } catch (error) {
+    if (error instanceof DiskError) return failure(wanted, ErrorCode.KAFKA_STORAGE_ERROR)
+    throw error
+  }
+}
+
+function lowestTimestamp(apiVersion: number): number {
+  if (apiVersion >= 9) return LATEST_TIERED
+  if (apiVersion >= 8) return EARLIEST_LOCAL
+  return apiVersion >= 7 ? MAX_TIMESTAMP : EARLIEST
+}
+
+function lastFetchable(partition: Partition, request: ListOffsetsRequest): number {
+  if (request.replicaId !== -1) return partition.log.logEndOffset
+  return request.isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
+}
+
+function find(partition: Partition, timestamp: number, endOffset: number): Found {
+  const { log } = partition
+  if (timestamp === LATEST) return { timestampMs: -1, offset: endOffset, leaderEpoch: partition.leaderEpoch }
+  if (timestamp === EARLIEST || timestamp === EARLIEST_LOCAL) {
+    const { logStartOffset } = log
+    return { timestampMs: -1, offset: logStartOffset, leaderEpoch: log.epochForOffset(logStartOffset) }
+  }
+  if (timestamp === LATEST_TIERED) return NOTHING
+  const found = timestamp === MAX_TIMESTAMP ? log.offsetOfMaxTimestamp() : log.offsetForTimestamp(timestamp)
+  return found && found.offset < endOffset ? found : NOTHING
+}
+
+function failure(wanted: PartitionRequest, errorCode: number): PartitionResponse {
+  return { partitionIndex: wanted.partitionIndex, errorCode, timestamp: -1, offset: -1, leaderEpoch: -1 }
+}

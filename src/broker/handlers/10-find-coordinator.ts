@@ -1,0 +1,60 @@
+/**
+ * FindCoordinator 0-6: the broker that leads the partition of `__consumer_offsets` that a group belongs to; the topic is
+ * created on the first call. v4 asks for several keys at once.
+ * Not here: transactions (key type 1) and share groups (key type 2): INVALID_REQUEST.
+ */
+import { ErrorCode } from '../../protocol/error-codes.ts'
+import type {
+  FindCoordinatorRequest,
+  FindCoordinatorResponse,
+} from '../../protocol/messages/10-find-coordinator.ts'
+import type { RequestContext, Services } from '../services.ts'
+import { OFFSETS_TOPIC } from '../topic-names.ts'
+
+const GROUP = 0
+
+interface Answer {
+  readonly errorCode: number
+  readonly errorMessage: string | null
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+}
+
+const failure = (errorCode: number, errorMessage: string): Answer => {
+  return { errorCode, errorMessage, nodeId: -1, host: '', port: -1 }
+}
+
+export async function handleFindCoordinator(
+  services: Services,
+  request: FindCoordinatorRequest,
+  context: RequestContext,
+): Promise<FindCoordinatorResponse> {
+  const batched = context.apiVersion >= 4
+  const keys = batched ? request.coordinatorKeys : [request.key]
+  if (request.keyType === GROUP && keys.some((key) => key !== '')) await services.groups.ensureTopic()
+  const answers = keys.map((key) => ({ key, ...find(services, context, request.keyType, key) }))
+  if (batched) return { coordinators: answers }
+  return answers[0]
+}
+
+function find(services: Services, context: RequestContext, keyType: number, key: string): Answer {
+  if (keyType !== GROUP) {
+    return failure(
+      ErrorCode.INVALID_REQUEST,
+      `coordinators of type ${keyType} are not served by this version`,
+    )
+  }
+  if (key === '') return failure(ErrorCode.INVALID_GROUP_ID, 'a group id cannot be empty')
+  const partition = services.groups.partitionFor(key)
+  const leader = services.metadata.partition(OFFSETS_TOPIC, partition)?.leader ?? -1
+  const endpoint = services.metadata.broker(leader)?.endpoints.get(context.listenerName)
+  if (!endpoint) return failure(ErrorCode.COORDINATOR_NOT_AVAILABLE, 'the coordinator has no leader yet')
+  return {
+    errorCode: ErrorCode.NONE,
+    errorMessage: null,
+    nodeId: leader,
+    host: endpoint.host,
+    port: endpoint.port,
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * DeleteRecords 0-2 (KIP-107): raises the log start of partitions; -1 means up to the high watermark.
+ * A topic that is only compacted refuses with POLICY_VIOLATION, internal topics with INVALID_TOPIC_EXCEPTION.
+ */
+import { DiskError } from '../../env/disk.ts'
+import { ErrorCode } from '../../protocol/error-codes.ts'
+import type {
+  DeleteRecordsRequest,
+  DeleteRecordsResponse,
+} from '../../protocol/messages/21-delete-records.ts'
+import type { RequestContext, Services } from '../services.ts'
+import { isInternalTopic, mayWriteInternalTopics } from '../topic-names.ts'
+
+export function handleDeleteRecords(
+  services: Services,
+  request: DeleteRecordsRequest,
+  context: RequestContext,
+): DeleteRecordsResponse {
+  const topics = request.topics.map(({ name, partitions }) => ({
+    name,
+    partitions: partitions.map(({ partitionIndex, offset }) => {
+      const { error, lowWatermark } = deleteRecords(services, context, {
+        topic: name,
+        partitionIndex,
+        offset,
+      })
+      return { partitionIndex, lowWatermark, errorCode: error }
+    }),
+  }))
+  return { topics }
+}
+
+function deleteRecords(
+  services: Services,
+  context: RequestContext,
+  wanted: { topic: string; partitionIndex: number; offset: number },
+): { error: number; lowWatermark: number } {
+  const { topic, partitionIndex, offset } = wanted
+  const refused = (error: number) => ({ error, lowWatermark: -1 })
+  if (!services.metadata.partition(topic, partitionIndex))
+    return refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  if (isInternalTopic(topic) && !mayWriteInternalTopics(context))
+    return refused(ErrorCode.INVALID_TOPIC_EXCEPTION)
+  const partition = services.replicas.get(topic, partitionIndex)
+  if (!partition) return refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  if (!partition.log.config.cleanupPolicy.includes('delete')) return refused(ErrorCode.POLICY_VIOLATION)
+  try {
+    return partition.deleteRecordsBefore(offset)
+  } catch (error) {
+    if (error instanceof DiskError) return refused(ErrorCode.KAFKA_STORAGE_ERROR)
+    throw error
+  }
+}

@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock, Random, Timer, Timers } from '../env.ts'
+
+export const nodeClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+}
+
+/** setTimeout takes at most a 32-bit delay; a longer one would fire at once. */
+const LONGEST_DELAY_MS = 2 ** 31 - 1
+
+export const nodeTimers: Timers = {
+  after(delayMs: number, callback: () => void): Timer {
+    let handle: NodeJS.Timeout
+    const arm = (leftMs: number): void => {
+      const partMs = Math.min(Math.max(leftMs, 0), LONGEST_DELAY_MS)
+      handle = setTimeout(() => (leftMs > partMs ? arm(leftMs - partMs) : callback()), partMs)
+      handle.unref()
+    }
+    arm(delayMs)
+    return { cancel: () => clearTimeout(handle) }
+  },
+  soon(callback: () => void): void {
+    setImmediate(callback)
+  },
+}
+
+export const nodeRandom: Random = {
+  next: () => Math.random(),
+  bytes: (size) => randomBytes(size),
+}
