@@ -5,7 +5,8 @@
  */
 import { CompressionError, Codec, decompress } from './compression.ts'
 import * as header from './record-batch-header.ts'
-import { MalformedRecordError, RecordCursor } from './record-walk.ts'
+import { MalformedRecordError, RecordCursor, summarizeRecords } from './record-walk.ts'
+import type { RecordsSummary } from './record-walk.ts'
 
 export type BatchError =
   | 'CORRUPT_MESSAGE'
@@ -99,15 +100,21 @@ export function checkRecords(bytes: Buffer, position = 0, rules: RecordRules = a
       invalidRecord(`Inconsistent batch offset range [0, ${lastDelta}] and count of records ${count}`),
     )
   }
-  const walk = new RecordsWalk(bytes, position, rules)
   try {
-    walk.run(count)
+    const plain = plainRecords(bytes, position, rules.maxDecompressedBytes)
+    const times = timesOf(bytes, position)
+    const summary = summarizeRecords(new RecordCursor(plain.bytes, plain.start, plain.end), count)
+    const maxTimestampMs = times.ownMs ?? Math.max(-1, times.baseMs + summary.maxTimestampDelta)
+    if (mayBreak(rules, times, summary)) {
+      const cursor = new RecordCursor(plain.bytes, plain.start, plain.end)
+      return recordErrors(cursor, count, times, rules, maxTimestampMs)
+    }
+    return { fault: null, maxTimestampMs, recordErrors: [] }
   } catch (error) {
     const fault = faultOf(error)
     if (fault === null) throw error
     return refused(fault)
   }
-  return walk.verdict()
 }
 
 /** The records of a batch as plain bytes, with where they begin and end. Throws CompressionError. */
@@ -122,81 +129,74 @@ export function plainRecords(bytes: Buffer, position: number, maxBytes: number) 
 
 const MAX_LISTED_ERRORS = 1000
 
-class RecordsWalk {
-  private readonly cursor: RecordCursor
-  private readonly baseTimestampMs: number
-  private readonly ownTimestampMs: number | null
-  private readonly rules: RecordRules
-  private readonly errors: RecordError[] = []
-  private firstError: BatchError | null = null
-  private errorCount = 0
-  private maxTimestampMs = -1
+interface BatchTimes {
+  /** What the records' timestamp deltas count from. */
+  readonly baseMs: number
+  /** With LogAppendTime every record has the batch's maxTimestamp. */
+  readonly ownMs: number | null
+}
 
-  constructor(bytes: Buffer, position: number, rules: RecordRules) {
-    const plain = plainRecords(bytes, position, rules.maxDecompressedBytes)
-    this.cursor = new RecordCursor(plain.bytes, plain.start, plain.end)
-    const bits = header.attributes(bytes, position)
-    const logAppendTime = header.timestampTypeOf(bits) === header.LOG_APPEND_TIME
-    this.baseTimestampMs = header.baseTimestamp(bytes, position)
-    this.ownTimestampMs = logAppendTime ? header.maxTimestamp(bytes, position) : null
-    this.rules = rules
+function timesOf(bytes: Buffer, position: number): BatchTimes {
+  const logAppendTime = header.timestampTypeOf(header.attributes(bytes, position)) === header.LOG_APPEND_TIME
+  return {
+    baseMs: header.baseTimestamp(bytes, position),
+    ownMs: logAppendTime ? header.maxTimestamp(bytes, position) : null,
   }
+}
 
-  run(count: number): void {
-    const { cursor, rules, baseTimestampMs, ownTimestampMs } = this
-    const checksTime = !rules.logAppendTime
-    for (let index = 0; index < count; index++) {
-      if (cursor.at === cursor.end) {
-        throw new MalformedRecordError(
-          `Incorrect declared batch size, ${count} records declared, ${index} found`,
-        )
-      }
-      cursor.next()
-      if (cursor.offsetDelta !== index) {
-        throw new MalformedRecordError(`record ${index} has the offset delta ${cursor.offsetDelta}`)
-      }
-      const timestampMs = ownTimestampMs ?? baseTimestampMs + cursor.timestampDelta
-      if (timestampMs > this.maxTimestampMs) this.maxTimestampMs = timestampMs
-      if (rules.keyRequired && cursor.keyBytes < 0) {
-        this.refuse(index, 'INVALID_RECORD', 'Compacted topic cannot accept message without key')
-      } else if (checksTime && timestampMs !== -1) {
-        if (timestampMs < rules.earliestTimestampMs || timestampMs > rules.latestTimestampMs) {
-          this.refuse(index, 'INVALID_TIMESTAMP', this.outOfRange(index, timestampMs))
-        }
-      } else if (ownTimestampMs !== null) {
-        this.refuse(index, 'INVALID_TIMESTAMP', 'Producer should not set timestamp type to LogAppendTime.')
-      }
-    }
-    if (cursor.at !== cursor.end) {
-      throw new MalformedRecordError(
-        `Incorrect declared batch size, records still remaining in file: ${count} declared, ${cursor.end - cursor.at} bytes follow`,
-      )
-    }
+/** false: no record breaks a rule. true: one may, and the records have to be looked at one by one. */
+function mayBreak(rules: RecordRules, times: BatchTimes, summary: RecordsSummary): boolean {
+  if (rules.keyRequired && summary.hasNullKey) return true
+  if (times.ownMs !== null) return true
+  if (rules.logAppendTime) return false
+  return (
+    times.baseMs + summary.minTimestampDelta < rules.earliestTimestampMs ||
+    times.baseMs + summary.maxTimestampDelta > rules.latestTimestampMs
+  )
+}
+
+function recordErrors(
+  cursor: RecordCursor,
+  count: number,
+  times: BatchTimes,
+  rules: RecordRules,
+  maxTimestampMs: number,
+): RecordsVerdict {
+  const errors: RecordError[] = []
+  let firstError: BatchError | null = null
+  let refusedCount = 0
+  for (let index = 0; index < count; index++) {
+    cursor.next()
+    const fault = recordFault(cursor, times, rules)
+    if (fault === null) continue
+    firstError ??= fault.error
+    refusedCount++
+    if (errors.length < MAX_LISTED_ERRORS) errors.push({ batchIndex: index, message: fault.message })
   }
+  if (firstError === null) return { fault: null, maxTimestampMs, recordErrors: errors }
+  const message =
+    firstError === 'INVALID_TIMESTAMP'
+      ? 'One or more records have been rejected due to invalid timestamp'
+      : `One or more records have been rejected due to ${refusedCount} record errors in total`
+  return { fault: { error: firstError, message }, maxTimestampMs, recordErrors: errors }
+}
 
-  verdict(): RecordsVerdict {
-    const { maxTimestampMs, errors } = this
-    if (this.firstError === null) return { fault: null, maxTimestampMs, recordErrors: errors }
+/** The rules for one record, in the order of LogValidator: its key, then its timestamp. */
+function recordFault(cursor: RecordCursor, times: BatchTimes, rules: RecordRules): BatchFault | null {
+  if (rules.keyRequired && cursor.keyBytes < 0) {
+    return invalidRecord('Compacted topic cannot accept message without key')
+  }
+  const timestampMs = times.ownMs ?? times.baseMs + cursor.timestampDelta
+  if (!rules.logAppendTime && timestampMs !== -1) {
+    if (timestampMs >= rules.earliestTimestampMs && timestampMs <= rules.latestTimestampMs) return null
     const message =
-      this.firstError === 'INVALID_TIMESTAMP'
-        ? 'One or more records have been rejected due to invalid timestamp'
-        : `One or more records have been rejected due to ${this.errorCount} record errors in total`
-    return { fault: { error: this.firstError, message }, maxTimestampMs, recordErrors: errors }
+      `Timestamp ${timestampMs} of message with offset ${cursor.offsetDelta} is out of range. ` +
+      `The timestamp should be within [${rules.earliestTimestampMs}, ${rules.latestTimestampMs}]`
+    return { error: 'INVALID_TIMESTAMP', message }
   }
-
-  private refuse(batchIndex: number, error: BatchError, message: string): void {
-    this.firstError ??= error
-    this.errorCount++
-    if (this.errors.length < MAX_LISTED_ERRORS) this.errors.push({ batchIndex, message })
-  }
-
-  private outOfRange(index: number, timestampMs: number): string {
-    const { earliestTimestampMs, latestTimestampMs } = this.rules
-    return (
-      `Timestamp ${timestampMs} of message with offset ${index} is out of range. ` +
-      `The timestamp should be within [${earliestTimestampMs}, ${latestTimestampMs}]`
-    )
-  }
+  if (times.ownMs === null) return null
+  const message = 'Invalid timestamp type: a producer should not set the timestamp type to LogAppendTime.'
+  return { error: 'INVALID_TIMESTAMP', message }
 }
 
 /** null: not an error of the bytes. */

@@ -35,6 +35,8 @@ const BLOCK_RLE = 1
 const BLOCK_RESERVED = 3
 /** Frames of very many small blocks are decoded prefix by prefix; after so many prefixes they are refused. */
 const MAX_PREFIXES = 16
+/** What a prefix may hold beyond the limit before it is noticed. */
+const OVERSHOOT_BYTES = 8 * 1024 * 1024
 
 export function compressZstd(data: Buffer, level: number = DEFAULT_LEVEL): Buffer {
   if (builtIn.zstdCompressSync) {
@@ -155,7 +157,7 @@ function decodeFrame(frame: Frame, allowedBytes: number): Buffer | null {
   for (let prefixes = 0; prefixes < MAX_PREFIXES; prefixes++) {
     for (let bound = produced; blockCount < frame.blocks.length; blockCount++) {
       bound += blockBound(frame, blockCount)
-      if (bound > allowedBytes + MAX_BLOCK_BYTES) break
+      if (bound > allowedBytes + OVERSHOOT_BYTES) break
     }
     const whole = blockCount === frame.blocks.length
     const decoded = decodeNatively(whole ? frame.bytes : framePrefix(frame, blockCount), allowedBytes)
