@@ -94,12 +94,6 @@ describe('a group of kafkajs consumers', () => {
     await eventually('everything is read', () => new Set(read).size === 240)
     const expected = ['one-', 'two-', 'three-', 'four-'].flatMap((prefix) => numbered(prefix, 60))
     expect([...new Set(read)].sort()).toEqual(expected.sort())
-    for (let partition = 0; partition < partitions; partition++) {
-      const ofPartition = read.filter((value) => Number(value.split('-')[1]) % partitions === partition)
-      const firstReads = [...new Set(ofPartition)]
-      const inOrder = expected.filter((value) => Number(value.split('-')[1]) % partitions === partition)
-      expect([...firstReads].sort()).toEqual([...inOrder].sort())
-    }
   })
 
   test('goes on where another member of the group stopped, and another group reads it all again', async () => {
