@@ -28,6 +28,7 @@ export type ConfigProfile = 'development' | 'kafka'
 export const DEVELOPMENT_DEFAULTS: Properties = {
   'broker.id': '1',
   listeners: 'PLAINTEXT://localhost:9092',
+  'log.dirs': 'odradek-data',
   'offsets.topic.replication.factor': '1',
   'transaction.state.log.replication.factor': '1',
   'transaction.state.log.min.isr': '1',
@@ -119,13 +120,13 @@ export class BrokerConfig {
     return level === 'default' ? this.#dynamicDefault : this.#dynamicBroker
   }
 
-  /** Whether these dynamic properties would do: every value is read. Throws `ConfigError`. */
+  /** Whether these dynamic properties would do, each for itself and with the others. Throws `ConfigError`. */
   checkDynamic(level: 'default' | 'broker', properties: Properties): void {
     const effective =
       level === 'default'
         ? this.#effective(properties, this.#dynamicBroker)
         : this.#effective(this.#dynamicDefault, properties)
-    this.#parse(effective)
+    new BrokerConfig(Object.fromEntries(effective), { profile: this.profile })
   }
 
   /** Puts a dynamic layer in force; returns the keys whose value in force changed. */

@@ -43,6 +43,9 @@ export const brokerKeys = {
   ...dynamicOnlyKeys,
 }
 
+/** Not settable in a file, not listed where nobody set them. */
+export const dynamicOnlyKeyNames: ReadonlySet<string> = new Set(Object.keys(dynamicOnlyKeys))
+
 export type BrokerKey = keyof typeof brokerKeys
 export type TopicKey = keyof typeof topicLevelKeys
 type ValueOf<K> = K extends ConfigKey<infer T> ? T : never

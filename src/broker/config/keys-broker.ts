@@ -11,10 +11,18 @@ export const identityKeys = {
   'broker.rack': string(null, 'Rack of this broker, for placing replicas and for clients.'),
   'inter.broker.protocol.version': string('3.9-IV0', 'Version of the inter-broker protocol.', accepted),
   'node.id': int(-1, 'Id of this node in a KRaft-era file; the same as `broker.id`.'),
-  'process.roles': list([], 'KRaft-era: must name `broker`; one process does all here.'),
-  'controller.quorum.voters': list([], 'KRaft-era: accepted with one voter, this node; nothing is opened.'),
-  'controller.quorum.bootstrap.servers': list([], 'KRaft-era: accepted with one server; nothing is opened.'),
-  'controller.listener.names': list([], 'KRaft-era: listeners that are not opened here.'),
+  'process.roles': list([], 'KRaft-era: must name `broker`; one process does all here.', accepted),
+  'controller.quorum.voters': list(
+    [],
+    'KRaft-era: one voter, this node, is accepted; no quorum is opened.',
+    accepted,
+  ),
+  'controller.quorum.bootstrap.servers': list(
+    [],
+    'KRaft-era: accepted with one server; nothing is opened.',
+    accepted,
+  ),
+  'controller.listener.names': list([], 'KRaft-era: listeners that are not opened here.', accepted),
   'metadata.log.dir': string(null, 'KRaft-era metadata log; not used.', accepted),
 }
 
