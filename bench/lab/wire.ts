@@ -1,0 +1,134 @@
+/**
+ * The few requests the benchmarks themselves make, in old versions that every broker here answers. Written out by hand,
+ * so that no broker is measured through its own code.
+ */
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const METADATA = 3
+const CREATE_TOPICS = 19
+const DELETE_TOPICS = 20
+
+const int16 = (value: number) => Buffer.from([(value >> 8) & 255, value & 255])
+const int32 = (value: number) => Buffer.from([24, 16, 8, 0].map((shift) => (value >> shift) & 255))
+const string = (value: string) => Buffer.concat([int16(Buffer.byteLength(value)), Buffer.from(value)])
+
+/** One connection, one request at a time. */
+export class Wire {
+  readonly #socket: Socket
+  #received = Buffer.alloc(0)
+  #waiting: { resolve: (body: Buffer) => void; reject: (error: Error) => void } | undefined
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('data', (chunk: Buffer) => this.#take(chunk))
+    socket.on('error', (error) => this.#waiting?.reject(error))
+    socket.on('close', () => this.#waiting?.reject(new Error('the broker closed the connection')))
+  }
+
+  static open(port: number): Promise<Wire> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1', () => resolve(new Wire(socket)))
+      socket.setNoDelay(true)
+      socket.once('error', reject)
+    })
+  }
+
+  /** The response's body, after its correlation id. Header version 1: no flexible versions here. */
+  request(apiKey: number, apiVersion: number, body: readonly Buffer[]): Promise<Buffer> {
+    const payload = [int16(apiKey), int16(apiVersion), int32(1), string('bench'), ...body]
+    const length = payload.reduce((sum, part) => sum + part.length, 0)
+    this.#socket.write(Buffer.concat([int32(length), ...payload]))
+    return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }))
+  }
+
+  close(): void {
+    this.#waiting = undefined
+    this.#socket.destroy()
+  }
+
+  #take(chunk: Buffer): void {
+    this.#received = Buffer.concat([this.#received, chunk])
+    if (this.#received.length < 4 || this.#received.length < 4 + this.#received.readInt32BE(0)) return
+    const body = this.#received.subarray(8)
+    this.#received = Buffer.alloc(0)
+    const { resolve } = this.#waiting!
+    this.#waiting = undefined
+    resolve(body)
+  }
+}
+
+export async function withWire<T>(port: number, use: (wire: Wire) => Promise<T>): Promise<T> {
+  const wire = await Wire.open(port)
+  try {
+    return await use(wire)
+  } finally {
+    wire.close()
+  }
+}
+
+/** How many of a topic's partitions have a leader, by Metadata 1; 0 while the topic is unknown. */
+export async function leaders(wire: Wire, topic: string): Promise<number> {
+  const body = await wire.request(METADATA, 1, [int32(1), string(topic)])
+  let at = 0
+  const readInt16 = () => body.readInt16BE((at += 2) - 2)
+  const readInt32 = () => body.readInt32BE((at += 4) - 4)
+  const skip = (bytes: number) => void (at += bytes)
+  const skipString = () => skip(Math.max(0, readInt16()))
+  for (let brokers = readInt32(); brokers > 0; brokers--) {
+    at += 4
+    skipString()
+    at += 4
+    skipString()
+  }
+  at += 4
+  if (readInt32() !== 1) return 0
+  if (readInt16() !== 0) return 0
+  skipString()
+  at += 1
+  let led = 0
+  for (let partitions = readInt32(); partitions > 0; partitions--) {
+    const error = readInt16()
+    at += 4
+    if (readInt32() >= 0 && error === 0) led++
+    for (const _ of ['replicas', 'in-sync replicas']) skip(4 * readInt32())
+  }
+  return led
+}
+
+/** Waits until every partition has a leader. Rejects after a minute. */
+export async function untilLed(wire: Wire, topic: string, partitions: number): Promise<void> {
+  const deadline = performance.now() + 60_000
+  while ((await leaders(wire, topic)) < partitions) {
+    if (performance.now() > deadline) throw new Error(`${topic} is without leaders after a minute`)
+    await sleep(5)
+  }
+}
+
+/** Kafka says that it has started a moment before its controller counts it among the brokers. */
+const INVALID_REPLICATION_FACTOR = 38
+
+/** CreateTopics 0, one replica each; returns when every partition has its leader. */
+export async function createTopic(wire: Wire, topic: string, partitions: number): Promise<void> {
+  const deadline = performance.now() + 30_000
+  const timeoutMs = 60_000
+  const replicas = 1
+  for (;;) {
+    const shape = [int32(partitions), int16(replicas), int32(0), int32(0)]
+    const body = await wire.request(CREATE_TOPICS, 0, [int32(1), string(topic), ...shape, int32(timeoutMs)])
+    const error = body.readInt16BE(4 + 2 + Buffer.byteLength(topic))
+    if (error === 0) break
+    if (error !== INVALID_REPLICATION_FACTOR || performance.now() > deadline)
+      throw new Error(`creating ${topic}: error ${error}`)
+    await sleep(20)
+  }
+  await untilLed(wire, topic, partitions)
+}
+
+/** DeleteTopics 0. */
+export async function deleteTopic(wire: Wire, topic: string): Promise<void> {
+  const body = await wire.request(DELETE_TOPICS, 0, [int32(1), string(topic), int32(60_000)])
+  const error = body.readInt16BE(4 + 2 + Buffer.byteLength(topic))
+  if (error !== 0) throw new Error(`deleting ${topic}: error ${error}`)
+}

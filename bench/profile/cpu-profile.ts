@@ -1,0 +1,42 @@
+/** V8's .cpuprofile, as far as self time needs it. */
+export interface CpuProfile {
+  readonly nodes: readonly {
+    readonly id: number
+    readonly callFrame: {
+      readonly functionName: string
+      readonly url: string
+      readonly lineNumber: number
+    }
+  }[]
+  /** The node on top of the stack at each sample. */
+  readonly samples: readonly number[]
+  /** Microseconds between a sample and the one before. */
+  readonly timeDeltas: readonly number[]
+}
+
+export interface SelfTime {
+  readonly what: string
+  readonly ms: number
+  /** Of the time that was not idle: 0 to 1. */
+  readonly share: number
+}
+
+/** Self time by function, the most expensive first; idle time is left out. */
+export function selfTimes(profile: CpuProfile): SelfTime[] {
+  const names = new Map(
+    profile.nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => {
+      const place = url === '' ? '' : ` (${url.split('/').slice(-2).join('/')}:${lineNumber + 1})`
+      return [id, (functionName || '(anonymous)') + place]
+    }),
+  )
+  const byName = new Map<string, number>()
+  for (const [i, id] of profile.samples.entries()) {
+    const name = names.get(id) ?? '(unknown)'
+    byName.set(name, (byName.get(name) ?? 0) + profile.timeDeltas[i] / 1000)
+  }
+  byName.delete('(idle)')
+  const total = [...byName.values()].reduce((sum, ms) => sum + ms, 0)
+  return [...byName]
+    .map(([what, ms]) => ({ what, ms, share: total === 0 ? 0 : ms / total }))
+    .toSorted((a, b) => b.ms - a.ms)
+}

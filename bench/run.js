@@ -1,0 +1,40 @@
+// node bench/run.js QUESTION [option...]: bundles bench/QUESTION/bench.ts (and the floor) to .cache/bench and runs it.
+// `all` runs the recorded questions one after the other. TypeScript is not executable on Node 20; esbuild, which builds
+// the command as well, makes it so in a few milliseconds.
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const RECORDED = ['start', 'scale', 'produce-fetch']
+
+const here = dirname(fileURLToPath(import.meta.url))
+const root = dirname(here)
+const [question, ...options] = process.argv.slice(2)
+const questions = question === 'all' ? RECORDED : [question ?? '']
+const entry = (name) => join(here, name, 'bench.ts')
+if (questions.some((name) => !existsSync(entry(name)))) {
+  console.error(`node bench/run.js ${RECORDED.join(' | ')} | profile | all [option...]`)
+  process.exit(2)
+}
+const outdir = join(root, '.cache', 'bench')
+await build({
+  entryPoints: {
+    ...Object.fromEntries(questions.map((name) => [name, entry(name)])),
+    'floor-broker': join(here, 'floor', 'floor-broker.ts'),
+  },
+  outdir,
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  packages: 'external',
+  logLevel: 'warning',
+})
+for (const name of questions) {
+  const program = join(outdir, `${name}.mjs`)
+  const { status } = spawnSync(process.execPath, [program, ...options], { cwd: root, stdio: 'inherit' })
+  if (status !== 0) process.exit(status ?? 1)
+}
