@@ -54,6 +54,11 @@ export class TestBroker {
     return `${this.host}:${this.port}`
   }
 
+  /** Where the broker keeps its partitions. */
+  get dataDirectory(): string {
+    return join(this.#directory, 'data')
+  }
+
   /** The broker's process id. */
   get pid(): number {
     return this.#child!.pid!

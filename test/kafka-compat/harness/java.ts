@@ -10,7 +10,14 @@ import type { CommandResult } from './processes.ts'
 /** Arguments of `java` up to the class: Kafka's jars, our classes compiled against them, quick to start. */
 export async function javaArguments(heapMegabytes = 256): Promise<string[]> {
   const classPath = `${await compiledClasses()}:${kafkaJars}/*`
-  return [`-Xmx${heapMegabytes}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto', '-cp', classPath]
+  return [
+    `-Xmx${heapMegabytes}m`,
+    '-XX:+UseSerialGC',
+    '-XX:TieredStopAtLevel=1',
+    '-Xshare:auto',
+    '-cp',
+    classPath,
+  ]
 }
 
 /** Compiles test/kafka-compat/java once for this state of the sources, and gives the classes' folder. */

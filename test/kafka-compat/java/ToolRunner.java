@@ -1,12 +1,15 @@
 import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
+import java.util.function.Supplier;
 import org.apache.kafka.common.utils.Exit;
 
 /**
@@ -26,15 +29,38 @@ public final class ToolRunner {
         }
     }
 
+    /** Passes everything on to what the running tool says. */
+    private static final class Current extends OutputStream {
+        private final Supplier<OutputStream> target;
+
+        Current(Supplier<OutputStream> target) {
+            this.target = target;
+        }
+
+        @Override
+        public void write(int octet) throws IOException {
+            target.get().write(octet);
+        }
+
+        @Override
+        public void write(byte[] bytes, int offset, int length) throws IOException {
+            target.get().write(bytes, offset, length);
+        }
+    }
+
+    private static ByteArrayOutputStream out = new ByteArrayOutputStream();
+    private static ByteArrayOutputStream err = new ByteArrayOutputStream();
+    /** What the running tool ended with and had said by then; a tool may catch what ends it and go on. */
+    private static String firstExit;
+
     public static void main(String[] args) throws Exception {
-        Exit.setExitProcedure((code, message) -> {
-            throw new Exited(code);
-        });
-        Exit.setHaltProcedure((code, message) -> {
-            throw new Exited(code);
-        });
+        Exit.setExitProcedure((code, message) -> exit(code));
+        Exit.setHaltProcedure((code, message) -> exit(code));
         Exit.setShutdownHookAdder((name, hook) -> { });
         PrintStream answers = System.out;
+        // Set once: Scala's tools keep the streams they find first.
+        System.setOut(new PrintStream(new Current(() -> out), true, StandardCharsets.UTF_8));
+        System.setErr(new PrintStream(new Current(() -> err), true, StandardCharsets.UTF_8));
         BufferedReader commands = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = commands.readLine(); line != null; line = commands.readLine()) {
             answers.println(run(line.split("\t", -1)));
@@ -42,15 +68,23 @@ public final class ToolRunner {
         }
     }
 
+    private static void exit(int code) {
+        if (firstExit == null) firstExit = answer(code);
+        throw new Exited(code);
+    }
+
     private static String run(String[] command) {
-        ByteArrayOutputStream out = new ByteArrayOutputStream();
-        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        out = new ByteArrayOutputStream();
+        err = new ByteArrayOutputStream();
+        firstExit = null;
         System.setIn(new ByteArrayInputStream(Base64.getDecoder().decode(command[1])));
-        System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
-        System.setErr(new PrintStream(err, true, StandardCharsets.UTF_8));
         String[] arguments = new String[command.length - 2];
         for (int i = 0; i < arguments.length; i++) arguments[i] = text(command[i + 2]);
         int code = call(command[0], arguments);
+        return firstExit == null ? answer(code) : firstExit;
+    }
+
+    private static String answer(int code) {
         System.out.flush();
         System.err.flush();
         return code + "\t" + encoded(out) + "\t" + encoded(err);
