@@ -1,0 +1,50 @@
+/** Settings and limits of the group coordinator. */
+
+export interface GroupCoordinatorConfig {
+  /** group.min.session.timeout.ms */
+  readonly groupMinSessionTimeoutMs: number
+  /** group.max.session.timeout.ms */
+  readonly groupMaxSessionTimeoutMs: number
+  /** group.initial.rebalance.delay.ms */
+  readonly groupInitialRebalanceDelayMs: number
+  /** group.max.size: members of one group. Reached: GROUP_MAX_SIZE_REACHED. */
+  readonly groupMaxSize: number
+  /** offset.metadata.max.bytes, counted as Kafka does, in UTF-16 units. Longer: OFFSET_METADATA_TOO_LARGE. */
+  readonly offsetMetadataMaxBytes: number
+  /** offsets.retention.minutes, in milliseconds */
+  readonly offsetsRetentionMs: number
+  /** offsets.retention.check.interval.ms */
+  readonly offsetsRetentionCheckIntervalMs: number
+  /** offsets.topic.num.partitions: used until the topic's own count is known. */
+  readonly offsetsTopicPartitions: number
+  /** Member ids handed out in one group and not used yet. Reached: GROUP_MAX_SIZE_REACHED. */
+  readonly maxPendingMembers: number
+  /** Groups of one coordinator. Reached: a new group's first request gets COORDINATOR_NOT_AVAILABLE. */
+  readonly maxGroups: number
+}
+
+/** Kafka 3.9's defaults, and the limits that are this broker's own. */
+export const DEFAULT_GROUP_COORDINATOR_CONFIG: GroupCoordinatorConfig = {
+  groupMinSessionTimeoutMs: 6_000,
+  groupMaxSessionTimeoutMs: 1_800_000,
+  groupInitialRebalanceDelayMs: 3_000,
+  groupMaxSize: 2_147_483_647,
+  offsetMetadataMaxBytes: 4_096,
+  offsetsRetentionMs: 10_080 * 60_000,
+  offsetsRetentionCheckIntervalMs: 600_000,
+  offsetsTopicPartitions: 50,
+  maxPendingMembers: 10_000,
+  maxGroups: 1_000_000,
+}
+
+/** A new member that never got an id by MEMBER_ID_REQUIRED is dropped when its JoinGroup has waited this long. */
+export const NEW_MEMBER_JOIN_TIMEOUT_MS = 300_000
+
+/** A member id begins with the client id or instance id, cut so that the whole id fits a 16-bit length. */
+export const MAX_MEMBER_ID_PREFIX_LENGTH = 8_192
+
+/** Tombstones of one group are written in batches of at most this many bytes of keys. */
+export const MAX_TOMBSTONE_BATCH_BYTES = 256 * 1024
+
+/** The protocol type of Kafka's consumers: the coordinator knows how to read which topics they subscribe to. */
+export const CONSUMER_PROTOCOL_TYPE = 'consumer'

@@ -1,0 +1,113 @@
+/** OffsetCommit, OffsetFetch and the expiry of offsets. Source of the rules: coordinators.md 5. */
+import { ErrorCode } from '../../protocol/error-codes.ts'
+import { CONSUMER_PROTOCOL_TYPE } from './config.ts'
+import type { CommittedOffset, Group } from './group.ts'
+import { checkMemberOfGeneration } from './member-checks.ts'
+import type { MemberOfGeneration } from './member-checks.ts'
+import { renewSession } from './rebalance.ts'
+import type { GroupRecord } from './records.ts'
+
+/** May these offsets be committed? A member that may has shown that it lives. */
+export function checkOffsetCommit(group: Group, request: MemberOfGeneration, nowMs: number): number {
+  if (group.isDead) return ErrorCode.COORDINATOR_NOT_AVAILABLE
+  // From an admin client, or a consumer that manages its partitions itself.
+  if (request.generationId < 0 && group.state === 'Empty') return ErrorCode.NONE
+  const error = checkMemberOfGeneration(group, request)
+  if (error !== ErrorCode.NONE) return error
+  // It has the generation, but not its assignment: it commits again after SyncGroup.
+  if (group.state === 'CompletingRebalance') return ErrorCode.REBALANCE_IN_PROGRESS
+  renewSession(group, group.member(request.memberId), nowMs)
+  return ErrorCode.NONE
+}
+
+export interface OffsetToCommit {
+  readonly partitionIndex: number
+  readonly committedOffset: number
+  readonly committedLeaderEpoch: number
+  /** -1: now. */
+  readonly commitTimestamp: number
+  readonly committedMetadata: string | null
+}
+
+/** `retentionMs` is -1 unless the request carries its own (OffsetCommit 2 to 4). */
+export function offsetRecord(
+  groupId: string,
+  topic: string,
+  offset: OffsetToCommit,
+  { wallMs, retentionMs }: { wallMs: number; retentionMs: number },
+): GroupRecord {
+  const expires = retentionMs !== -1
+  return {
+    type: 'offset',
+    groupId,
+    topic,
+    partition: offset.partitionIndex,
+    value: {
+      offset: offset.committedOffset,
+      leaderEpoch: expires ? -1 : offset.committedLeaderEpoch,
+      metadata: offset.committedMetadata ?? '',
+      commitTimestamp: offset.commitTimestamp === -1 ? wallMs : offset.commitTimestamp,
+      expireTimestamp: expires ? wallMs + retentionMs : -1,
+    },
+  }
+}
+
+export interface FetchedOffset {
+  readonly partitionIndex: number
+  readonly committedOffset: number
+  readonly committedLeaderEpoch: number
+  readonly metadata: string
+  readonly errorCode: number
+}
+
+/** Nothing committed is not an error: offset -1. `requireStable` (KIP-447): not while a newer one may be on its way. */
+export function fetchOffset(
+  group: Group | undefined,
+  topic: string,
+  partition: number,
+  requireStable: boolean,
+): FetchedOffset {
+  const unstable = requireStable && group !== undefined && hasPendingCommit(group, topic, partition)
+  const committed = unstable ? undefined : group?.offsets.get(topic, partition)
+  return {
+    partitionIndex: partition,
+    committedOffset: committed?.offset ?? -1,
+    committedLeaderEpoch: committed?.leaderEpoch ?? -1,
+    metadata: committed?.metadata ?? '',
+    errorCode: unstable ? ErrorCode.UNSTABLE_OFFSET_COMMIT : ErrorCode.NONE,
+  }
+}
+
+function hasPendingCommit(group: Group, topic: string, partition: number): boolean {
+  if (group.pendingCommits.get(topic, partition) !== undefined) return true
+  for (const offsets of group.transactionalOffsets.values()) {
+    if (offsets.get(topic, partition) !== undefined) return true
+  }
+  return false
+}
+
+/** Topic and partition of every offset that has outlived its retention. */
+export function expiredOffsets(group: Group, wallMs: number, retentionMs: number): [string, number][] {
+  const baseMs = expiryBase(group)
+  if (baseMs === null) return []
+  const keptTopics = group.state === 'Stable' ? group.subscribedTopics : null
+  const expired: [string, number][] = []
+  for (const [topic, partition, offset] of group.offsets.entries()) {
+    if (keptTopics?.has(topic) === true || group.pendingCommits.get(topic, partition) !== undefined) continue
+    const { expireTimestampMs } = offset
+    const isExpired =
+      expireTimestampMs === -1 ? wallMs - baseMs(offset) >= retentionMs : wallMs >= expireTimestampMs
+    if (isExpired) expired.push([topic, partition])
+  }
+  return expired
+}
+
+/** From when an offset's age counts; null: the group's offsets do not expire now (KIP-211). */
+function expiryBase(group: Group): ((offset: CommittedOffset) => number) | null {
+  const sinceCommit = (offset: CommittedOffset): number => offset.commitTimestampMs
+  if (group.protocolType === null) return sinceCommit
+  if (group.state === 'Empty')
+    return group.stateTimestampMs === -1 ? sinceCommit : () => group.stateTimestampMs
+  const subscriptionsKnown = group.protocolType === CONSUMER_PROTOCOL_TYPE && group.subscribedTopics !== null
+  return group.state === 'Stable' && subscriptionsKnown ? sinceCommit : null
+}

@@ -1,0 +1,43 @@
+/** Values by topic and partition. */
+export class PartitionMap<Value> {
+  readonly #topics = new Map<string, Map<number, Value>>()
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  get(topic: string, partition: number): Value | undefined {
+    return this.#topics.get(topic)?.get(partition)
+  }
+
+  set(topic: string, partition: number, value: Value): void {
+    let partitions = this.#topics.get(topic)
+    if (partitions === undefined) {
+      partitions = new Map()
+      this.#topics.set(topic, partitions)
+    }
+    const before = partitions.size
+    partitions.set(partition, value)
+    this.#size += partitions.size - before
+  }
+
+  delete(topic: string, partition: number): boolean {
+    const partitions = this.#topics.get(topic)
+    if (partitions === undefined || !partitions.delete(partition)) return false
+    this.#size--
+    if (partitions.size === 0) this.#topics.delete(topic)
+    return true
+  }
+
+  /** Topics in the order of their first value. */
+  topics(): IterableIterator<[topic: string, partitions: ReadonlyMap<number, Value>]> {
+    return this.#topics.entries()
+  }
+
+  *entries(): Generator<[topic: string, partition: number, value: Value]> {
+    for (const [topic, partitions] of this.#topics) {
+      for (const [partition, value] of partitions) yield [topic, partition, value]
+    }
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * What the log says, applied to the groups: the only place that changes their durable state, for records just written
+ * and for records that are loaded alike. Source: coordinators.md 5 (load).
+ */
+import { Group } from './group.ts'
+import type { CommittedOffset, Member } from './group.ts'
+import { PartitionMap } from './partition-map.ts'
+import { committedOffset } from './records.ts'
+import type { GroupMetadataValue, GroupRecord } from './records.ts'
+import type { Turn } from './turn.ts'
+
+/** The groups of one partition of `__consumer_offsets`. */
+export class GroupPartition {
+  readonly index: number
+  readonly groups = new Map<string, Group>()
+  /** Groups with offsets of a producer's open transaction. */
+  readonly openTransactions = new Map<number, Set<Group>>()
+
+  constructor(index: number) {
+    this.index = index
+  }
+
+  getOrCreate(groupId: string): Group {
+    let group = this.groups.get(groupId)
+    if (group === undefined) {
+      group = new Group(groupId)
+      this.groups.set(groupId, group)
+    }
+    return group
+  }
+}
+
+export const NOT_TRANSACTIONAL = -1
+
+/** `producerId`: of a transactional batch; its offsets count when the commit marker has come. */
+export function replay(
+  partition: GroupPartition,
+  record: GroupRecord,
+  recordOffset: number,
+  producerId = NOT_TRANSACTIONAL,
+): void {
+  if (record.type === 'group') {
+    const group =
+      record.value === null ? partition.groups.get(record.groupId) : partition.getOrCreate(record.groupId)
+    if (group !== undefined) group.recorded = record.value
+    return
+  }
+  const { groupId, topic, partition: index, value } = record
+  if (value === null && !partition.groups.has(groupId)) return
+  const group = partition.getOrCreate(groupId)
+  const offsets =
+    producerId === NOT_TRANSACTIONAL ? group.offsets : transactionOffsets(partition, group, producerId)
+  if (value === null) offsets.delete(topic, index)
+  else putIfNewer(offsets, topic, index, committedOffset(value, recordOffset))
+}
+
+function transactionOffsets(
+  partition: GroupPartition,
+  group: Group,
+  producerId: number,
+): PartitionMap<CommittedOffset> {
+  let offsets = group.transactionalOffsets.get(producerId)
+  if (offsets === undefined) {
+    offsets = new PartitionMap()
+    group.transactionalOffsets.set(producerId, offsets)
+    const groups = partition.openTransactions.get(producerId)
+    if (groups === undefined) partition.openTransactions.set(producerId, new Set([group]))
+    else groups.add(group)
+  }
+  return offsets
+}
+
+/** A transaction's end: its offsets take effect unless a later commit overtook them, or are dropped. */
+export function replayMarker(partition: GroupPartition, producerId: number, committed: boolean): void {
+  const groups = partition.openTransactions.get(producerId)
+  if (groups === undefined) return
+  partition.openTransactions.delete(producerId)
+  for (const group of groups) {
+    const offsets = group.transactionalOffsets.get(producerId)
+    group.transactionalOffsets.delete(producerId)
+    if (!committed || offsets === undefined) continue
+    for (const [topic, index, offset] of offsets.entries()) putIfNewer(group.offsets, topic, index, offset)
+  }
+}
+
+function putIfNewer(
+  offsets: PartitionMap<CommittedOffset>,
+  topic: string,
+  partition: number,
+  next: CommittedOffset,
+): void {
+  const current = offsets.get(topic, partition)
+  if (current === undefined || current.recordOffset < next.recordOffset) offsets.set(topic, partition, next)
+}
+
+/** After a load: live state begins where the last stored generation ended; every member has a whole session again. */
+export function restoreLiveState(group: Group, turn: Turn): void {
+  const { recorded } = group
+  if (recorded === null) return
+  group.protocolType = recorded.protocolType === '' ? null : recorded.protocolType
+  group.protocolName = recorded.protocol ?? (recorded.members.length === 0 ? null : '')
+  group.generationId = recorded.generation
+  group.stateTimestampMs = recorded.currentStateTimestamp
+  for (const member of recorded.members) {
+    const { memberId, groupInstanceId } = member
+    const twice =
+      group.members.has(memberId) || (groupInstanceId !== null && group.staticMembers.has(groupInstanceId))
+    if (!twice) group.addMember(restoredMember(recorded, member, turn))
+  }
+  group.leaderId =
+    recorded.leader !== null && group.members.has(recorded.leader) ? recorded.leader : group.leaderId
+  group.state = group.members.size === 0 ? 'Empty' : 'Stable'
+  group.subscribedTopics = group.computeSubscribedTopics()
+  group.wakeAtMs = group.nextDeadlineMs()
+}
+
+function restoredMember(
+  { protocol }: GroupMetadataValue,
+  recorded: GroupMetadataValue['members'][number],
+  turn: Turn,
+): Member {
+  return {
+    memberId: recorded.memberId,
+    groupInstanceId: recorded.groupInstanceId,
+    clientId: recorded.clientId,
+    clientHost: recorded.clientHost,
+    rebalanceTimeoutMs: recorded.rebalanceTimeout,
+    sessionTimeoutMs: recorded.sessionTimeout,
+    protocols: [{ name: protocol ?? '', metadata: recorded.subscription }],
+    assignment: recorded.assignment,
+    isNew: false,
+    sessionDeadlineMs: turn.nowMs + recorded.sessionTimeout,
+    awaitingJoin: null,
+    awaitingSync: null,
+  }
+}
