@@ -1,0 +1,14 @@
+#!/bin/sh
+# Writes test/golden/data anew: messages, record batches and coordinator records as Apache Kafka 3.9.1's own classes write
+# them. Needs a JDK (17 or later) and Maven, which fetches Kafka's jars. The data is committed: run this when an API or a
+# version is added (and add it to the list below), then look at what changed.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+jars="$here/../../.cache/golden-jars"
+mkdir -p "$jars" "$here/data"
+mvn -q -f "$here/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$jars"
+rm -f "$here"/data/*.json
+# API key:first version-last version, as served (src/protocol/messages).
+java -cp "$jars/*" "$here/java/Golden.java" "$here/data" \
+  0:3-11 1:4-17 2:1-9 3:0-12 8:1-9 9:1-9 10:0-6 11:0-9 12:0-4 13:0-5 14:0-5 15:0-5 16:0-5 18:0-4 19:0-7 20:0-6 21:0-2 \
+  22:0-5 23:0-4 32:0-4 33:0-2 35:0-4 37:0-3 42:0-2 44:0-1 47:0-0 60:0-1
