@@ -120,7 +120,7 @@ export function checkBrokerProperties(
     }
   }
   try {
-    config.checkDynamic(level, properties)
+    config.withDynamic(level, properties)
   } catch (error) {
     if (error instanceof ConfigError) return refuse(error.message)
     throw error

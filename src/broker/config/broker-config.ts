@@ -120,18 +120,18 @@ export class BrokerConfig {
     return level === 'default' ? this.#dynamicDefault : this.#dynamicBroker
   }
 
-  /** Whether these dynamic properties would do, each for itself and with the others. Throws `ConfigError`. */
-  checkDynamic(level: 'default' | 'broker', properties: Properties): void {
+  /** What would hold with these dynamic properties, checked like a start. Throws `ConfigError`. */
+  withDynamic(level: 'default' | 'broker', properties: Properties): BrokerConfig {
     const effective =
       level === 'default'
         ? this.#effective(properties, this.#dynamicBroker)
         : this.#effective(this.#dynamicDefault, properties)
-    new BrokerConfig(Object.fromEntries(effective), { profile: this.profile })
+    return new BrokerConfig(Object.fromEntries(effective), { profile: this.profile })
   }
 
   /** Puts a dynamic layer in force; returns the keys whose value in force changed. */
   setDynamic(level: 'default' | 'broker', properties: Properties): BrokerKey[] {
-    this.checkDynamic(level, properties)
+    this.withDynamic(level, properties)
     if (level === 'default') this.#dynamicDefault = { ...properties }
     else this.#dynamicBroker = { ...properties }
     const before = this.#values
