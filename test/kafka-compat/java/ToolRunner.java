@@ -8,7 +8,9 @@ import java.io.PrintStream;
 import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
 import java.util.function.Supplier;
 import org.apache.kafka.common.utils.Exit;
 
@@ -52,11 +54,13 @@ public final class ToolRunner {
     private static ByteArrayOutputStream err = new ByteArrayOutputStream();
     /** What the running tool ended with and had said by then; a tool may catch what ends it and go on. */
     private static String firstExit;
+    /** What the running tool would have done at the end of its process: the console producer sends what is left. */
+    private static final List<Runnable> shutdownHooks = new ArrayList<>();
 
     public static void main(String[] args) throws Exception {
         Exit.setExitProcedure((code, message) -> exit(code));
         Exit.setHaltProcedure((code, message) -> exit(code));
-        Exit.setShutdownHookAdder((name, hook) -> { });
+        Exit.setShutdownHookAdder((name, hook) -> shutdownHooks.add(hook));
         PrintStream answers = System.out;
         // Set once: Scala's tools keep the streams they find first.
         System.setOut(new PrintStream(new Current(() -> out), true, StandardCharsets.UTF_8));
@@ -81,6 +85,8 @@ public final class ToolRunner {
         String[] arguments = new String[command.length - 2];
         for (int i = 0; i < arguments.length; i++) arguments[i] = text(command[i + 2]);
         int code = call(command[0], arguments);
+        for (Runnable hook : shutdownHooks) hook.run();
+        shutdownHooks.clear();
         return firstExit == null ? answer(code) : firstExit;
     }
 
