@@ -1,0 +1,90 @@
+/** The library: a real broker inside this process. `await using broker = await startBroker()`. */
+import { Broker } from './broker/broker.ts'
+import { BrokerConfig } from './broker/config/broker-config.ts'
+import { createEmbeddedCoordination } from './coordination/embedded.ts'
+import type { Logger } from './env/env.ts'
+import { createEphemeralDirectory } from './env/node/ephemeral-directory.ts'
+import { createNodeEnv } from './env/node/index.ts'
+import { silentLogger } from './env/node/logger.ts'
+import { parseTopicOption, type NewTopic } from './broker/start-topics.ts'
+
+export { ConfigError } from './broker/config/config-types.ts'
+export { LogDirError } from './log/log-dir-error.ts'
+export type { Logger, LogLevel } from './env/env.ts'
+
+export interface TopicOption {
+  readonly name: string
+  readonly partitions?: number
+  readonly replicationFactor?: number
+  readonly configs?: Readonly<Record<string, string>>
+}
+
+export interface BrokerOptions {
+  /** 0, the default, takes a free port. */
+  readonly port?: number
+  /** Where to listen and what clients are told. Default `localhost`. */
+  readonly host?: string
+  /** Keeps the data here. Without it the broker is ephemeral: a new directory, gone after `stop()`. */
+  readonly dataDir?: string
+  /** Created before `startBroker` resolves: `name[:partitions[:replicas]]` or an object. */
+  readonly topics?: readonly (string | TopicOption)[]
+  /** Broker settings by Kafka's names (docs/configuration.md). */
+  readonly config?: Readonly<Record<string, string | number | boolean>>
+  /** Silent by default. */
+  readonly logger?: Logger
+}
+
+export interface RunningBroker extends AsyncDisposable {
+  /** `host:port` for clients. */
+  readonly bootstrapServers: string
+  readonly port: number
+  readonly clusterId: string
+  /** Closes the connections, flushes, leaves a clean shutdown. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts one broker on the embedded coordination store. Rejects with ConfigError (wrong configuration), LogDirError
+ * (the data directory cannot be used) or the error of a port that cannot be bound.
+ */
+export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
+  const logger = options.logger ?? silentLogger
+  const ephemeral = options.dataDir === undefined ? createEphemeralDirectory() : null
+  try {
+    const config = configOf(options, options.dataDir ?? ephemeral!.path)
+    const env = createNodeEnv(logger)
+    const coordination = createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
+    const topics = (options.topics ?? []).map(newTopicOf)
+    const broker = await Broker.start(config, { ...env, coordination }, { topics })
+    let stopped: Promise<void> | null = null
+    const stop = (): Promise<void> => (stopped ??= broker.stop().finally(() => ephemeral?.remove()))
+    const [listener] = broker.listeners
+    return {
+      bootstrapServers: `${listener.advertisedHost}:${listener.advertisedPort}`,
+      port: listener.port,
+      clusterId: broker.clusterId,
+      stop,
+      [Symbol.asyncDispose]: stop,
+    }
+  } catch (error) {
+    ephemeral?.remove()
+    throw error
+  }
+}
+
+function configOf(options: BrokerOptions, dataDir: string): BrokerConfig {
+  const host = options.host ?? 'localhost'
+  const bracketed = host.includes(':') ? `[${host}]` : host
+  const properties: Record<string, string> = {
+    listeners: `PLAINTEXT://${bracketed}:${options.port ?? 0}`,
+    'log.dirs': dataDir,
+  }
+  for (const [name, value] of Object.entries(options.config ?? {})) properties[name] = String(value)
+  return new BrokerConfig(properties, { profile: 'development' })
+}
+
+function newTopicOf(topic: string | TopicOption): NewTopic {
+  if (typeof topic === 'string') return parseTopicOption(topic)
+  const { name, partitions = -1, replicationFactor = -1, configs = {} } = topic
+  return { name, partitions, replicationFactor, configs }
+}
