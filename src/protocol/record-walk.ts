@@ -148,7 +148,7 @@ export interface RecordsSummary {
 
 /**
  * Walks `count` records from the cursor to its end, which they must fill exactly, with offset deltas 0 to count-1. Throws
- * MalformedRecordError. It is on the produce path: a record of the common shape (no headers, varints of up to 3 bytes) is
+ * MalformedRecordError. It is on the produce path: a record of the common shape (varints of up to 3 bytes) is
  * read here by hand, 3 to 5 times as fast as by `cursor.next`, which takes any other.
  */
 export function summarizeRecords(cursor: RecordCursor, count: number): RecordsSummary {
@@ -201,8 +201,8 @@ export function summarizeRecords(cursor: RecordCursor, count: number): RecordsSu
       }
       if (byte > 0x7f) break quick
       if ((raw & 1) === 0) at += raw >>> 1
-      // Exactly one byte is left, a header count of 0: every read so far was inside the record.
-      if (at + 1 !== recordEnd || bytes[at] !== 0) break quick
+      // Nearly always one byte is left, a header count of 0. Ending where the record ends, every read was inside it.
+      if ((at + 1 !== recordEnd || bytes[at] !== 0) && !headersFill(bytes, at, recordEnd)) break quick
       at = -recordEnd
     }
     if (at < 0) at = -at
@@ -217,6 +217,25 @@ export function summarizeRecords(cursor: RecordCursor, count: number): RecordsSu
     throw new MalformedRecordError(`Incorrect declared batch size: ${end - at} bytes follow ${count} records`)
   }
   return { minTimestampDelta, maxTimestampDelta, hasNullKey }
+}
+
+/** True when well-formed headers of a common shape (63 at most, keys below 64 bytes) lie exactly between the two. */
+function headersFill(bytes: Uint8Array, start: number, recordEnd: number): boolean {
+  let at = start
+  const count = bytes[at++]
+  if (start >= recordEnd || count > 0x7f || (count & 1) === 1) return false
+  for (let left = count >>> 1; left > 0 && at < recordEnd; left--) {
+    const key = bytes[at++]
+    if (key > 0x7f || (key & 1) === 1) return false
+    at += key >>> 1
+    let byte = bytes[at++]
+    let raw = byte & 0x7f
+    if (byte > 0x7f) raw |= ((byte = bytes[at++]) & 0x7f) << 7
+    if (byte > 0x7f) return false
+    if ((raw & 1) === 0) at += raw >>> 1
+    if (left === 1) return at === recordEnd
+  }
+  return false
 }
 
 function carefully(cursor: RecordCursor, start: number, index: number, count: number) {
