@@ -11,6 +11,8 @@ export type MessageCase = [version: number, variant: string, valueIndex: number,
 export interface MessageSide {
   /** What each field holds in a new object, by the path of its struct: '', 'topics', 'topics.partitions'. */
   defaults: { [path: string]: JsonObject }
+  /** Version, and the paths of the fields that may be null at it, sorted. */
+  nullable: [version: number, paths: string[]][]
   /** The fields that the version carries, and no others. */
   values: JsonObject[]
   cases: MessageCase[]
@@ -92,6 +94,19 @@ export function withDefaults(
     result[name] = Array.isArray(json) ? json.map(fill) : fill(json)
   }
   return result
+}
+
+/** The paths of our fields that a version carries and lets be null, sorted. */
+export function nullablePaths(fields: Fields, version: number, path = ''): string[] {
+  const paths: string[] = []
+  for (const [name, { type, rules }] of Object.entries(fields) as [string, AnyField][]) {
+    if (version < rules.from || version > rules.until) continue
+    const nestedPath = path === '' ? name : `${path}.${name}`
+    if (version >= rules.nullableFrom) paths.push(nestedPath)
+    const nested = structOf(type)
+    if (nested !== null) paths.push(...nullablePaths(nested, version, nestedPath))
+  }
+  return paths.sort()
 }
 
 function structOf(type: FieldType): Fields | null {

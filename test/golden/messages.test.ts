@@ -12,7 +12,7 @@ import {
 } from '../../src/protocol/frame.ts'
 import { apis } from '../../src/protocol/messages/index.ts'
 import type { AnyApi, Fields } from '../../src/protocol/schema.ts'
-import { apiFileName, readGolden, toEncodable, toJson, withDefaults } from './golden-data.ts'
+import { apiFileName, nullablePaths, readGolden, toEncodable, toJson, withDefaults } from './golden-data.ts'
 import type { ApiFile, MessageCase, MessageSide } from './golden-data.ts'
 
 const NEVER_ENCODED = 'unknown-tags'
@@ -88,6 +88,8 @@ function responseCodec(api: AnyApi, version: number, correlationId: number): Fra
 }
 
 function checkSide(side: MessageSide, fields: Fields, version: number, codec: FrameCodec): void {
+  const nullable = side.nullable.find((each) => each[0] === version)![1]
+  expect(nullablePaths(fields, version), 'fields that may be null').toEqual(nullable)
   for (const goldenCase of side.cases) {
     if (goldenCase[0] === version) checkCase(side, fields, goldenCase, codec)
   }

@@ -100,10 +100,14 @@ public class Golden {
             List<Object> values = new ArrayList<>();
             Map<String, Integer> indexes = new LinkedHashMap<>();
             List<Object> cases = new ArrayList<>();
+            List<Object> nullable = new ArrayList<>();
             for (short version = first; version <= last; version++) {
+                Schema schema = (Schema) dataClass.getField("SCHEMA_" + version).get(null);
+                List<String> paths = new ArrayList<>();
+                collectNullable(dataClass, schema, "", paths);
+                nullable.add(List.of(version, paths.stream().sorted().collect(Collectors.toList())));
                 for (Variant variant : Variant.values()) {
                     ApiMessage message = request ? type.newRequest() : type.newResponse();
-                    Schema schema = (Schema) dataClass.getField("SCHEMA_" + version).get(null);
                     Filler filler = new Filler(variant);
                     filler.fill(message, schema);
                     if (variant == Variant.UNKNOWN_TAGS && filler.unknownTags == 0) continue;
@@ -124,6 +128,7 @@ public class Golden {
             }
             Map<String, Object> side = new LinkedHashMap<>();
             side.put("defaults", defaults);
+            side.put("nullable", nullable);
             side.put("values", values);
             side.put("cases", cases);
             file.put(request ? "request" : "response", side);
@@ -248,6 +253,21 @@ public class Golden {
                 own.put(name, field.get(fresh) == null ? null : defaults.get(nested));
             } else {
                 own.put(name, plain(field.get(fresh)));
+            }
+        }
+    }
+
+    /** Paths of the fields that may be null at the version of the schema. */
+    static void collectNullable(Class<?> dataClass, Schema schema, String path, List<String> paths) {
+        for (var entry : fieldsOf(dataClass, schema).entrySet()) {
+            Field field = entry.getKey();
+            String nested = path.isEmpty() ? field.getName() : path + "." + field.getName();
+            if (entry.getValue().isNullable()) paths.add(nested);
+            var element = elementType(entry.getValue());
+            if (element instanceof Schema) {
+                collectNullable(elementClass(field.getGenericType()), (Schema) element, nested, paths);
+            } else if (entry.getValue() instanceof Schema) {
+                collectNullable(field.getType(), (Schema) entry.getValue(), nested, paths);
             }
         }
     }
