@@ -96,7 +96,7 @@ export class CoordinatedPartitions<State> {
 
   stop(): void {
     this.#work?.stop()
-    for (const partition of [...this.#partitions.keys()]) this.resigned(partition)
+    for (const partition of this.#partitions.keys()) this.resigned(partition)
   }
 
   #isNews(partition: number, leaderEpoch: number): boolean {

@@ -36,7 +36,8 @@ import { partitionFor } from './partition-for.ts'
 import { failedJoin, failedSync } from './rebalance.ts'
 import type { GroupRecord } from './records.ts'
 import type { GroupPartition } from './replay.ts'
-import { Reply } from './reply.ts'
+import { andThen, Reply } from './reply.ts'
+import type { Later } from './reply.ts'
 import { commitStoreError, storeError } from './store-errors.ts'
 import { syncGroup } from './sync-group.ts'
 import type { JoinResult, SyncResult } from './turn.ts'
@@ -60,8 +61,6 @@ export interface TopicPartition {
   readonly topic: string
   readonly partition: number
 }
-
-type Later<T> = T | Promise<T>
 
 export class GroupCoordinator {
   readonly #parts: GroupCoordinatorParts
@@ -201,7 +200,7 @@ export class GroupCoordinator {
     const answers = members.map(({ memberId, groupInstanceId }) => {
       const leaving = { memberId, groupInstanceId }
       const errorCode = group === undefined ? ErrorCode.UNKNOWN_MEMBER_ID : leaveGroup(group, leaving, turn)
-      return { ...leaving, errorCode }
+      return { memberId, groupInstanceId, errorCode }
     })
     if (group !== undefined) this.#runtime.finish(partition, group, turn)
     return single
@@ -226,11 +225,10 @@ export class GroupCoordinator {
       return { name, partitions: answers }
     })
     const outcome = accepted.length === 0 ? ErrorCode.NONE : this.#commit(request, accepted)
-    const answerAll = (error: number): OffsetCommitResponse => {
+    return andThen(outcome, (error) => {
       for (const { answer } of accepted) if (answer.errorCode === ErrorCode.NONE) answer.errorCode = error
       return { topics }
-    }
-    return typeof outcome === 'number' ? answerAll(outcome) : outcome.then(answerAll)
+    })
   }
 
   /** The error for all of them; what is wrong with one alone is put into its answer. */
@@ -256,11 +254,9 @@ export class GroupCoordinator {
     }
     const outcome =
       records.length === 0 ? ErrorCode.NONE : this.#runtime.write(partition, group, records, wallMs)
-    this.#runtime.settle(partition, group)
-    if (typeof outcome === 'number') return commitStoreError(outcome)
-    return outcome.then((late) => {
+    return andThen(outcome, (failure) => {
       this.#runtime.settle(partition, group)
-      return commitStoreError(late)
+      return commitStoreError(failure)
     })
   }
 
@@ -315,14 +311,12 @@ export class GroupCoordinator {
     const error = checkDeletable(group)
     if (error !== ErrorCode.NONE || group === undefined) return error
     group.deleting = true
-    const outcome = this.#remove(partition, group, allTombstones(group))
-    const done = (failure: number): number => {
+    return andThen(this.#remove(partition, group, allTombstones(group)), (failure) => {
       group.deleting = false
       if (failure === ErrorCode.NONE) this.#runtime.forget(partition, group)
       else this.#runtime.settle(partition, group)
       return storeError(failure)
-    }
-    return typeof outcome === 'number' ? done(outcome) : outcome.then(done)
+    })
   }
 
   offsetDelete(request: OffsetDeleteRequest): Later<OffsetDeleteResponse> {
@@ -340,10 +334,9 @@ export class GroupCoordinator {
         return { partitionIndex, errorCode }
       }),
     }))
-    const outcome = this.#removeOffsets(partition, group, deletable)
-    const done = (error: number): OffsetDeleteResponse =>
-      error === ErrorCode.NONE ? { errorCode: error, topics } : { errorCode: storeError(error), topics: [] }
-    return typeof outcome === 'number' ? done(outcome) : outcome.then(done)
+    return andThen(this.#removeOffsets(partition, group, deletable), (error) =>
+      error === ErrorCode.NONE ? { errorCode: error, topics } : { errorCode: storeError(error), topics: [] },
+    )
   }
 
   #checkOffsetDeletable(group: Group, topic: string, partition: number): number {
@@ -356,7 +349,7 @@ export class GroupCoordinator {
   /** Topics are gone: what groups committed for them goes too. */
   onPartitionsDeleted(deleted: readonly TopicPartition[]): void {
     for (const partition of this.#runtime.partitions.allActive()) {
-      for (const group of [...partition.groups.values()]) void this.#removeOffsets(partition, group, deleted)
+      for (const group of partition.groups.values()) void this.#removeOffsets(partition, group, deleted)
     }
   }
 
@@ -374,23 +367,24 @@ export class GroupCoordinator {
       group,
       doomed.map(({ topic, partition: index }) => [topic, index]),
     )
-    const outcome = this.#remove(partition, group, records)
-    const done = (error: number): number => {
+    return andThen(this.#remove(partition, group, records), (error) => {
       this.#runtime.settle(partition, group)
       return error
-    }
-    return typeof outcome === 'number' ? done(outcome) : outcome.then(done)
+    })
   }
 
-  /** Writes tombstones, in as many batches as they need. Gives the first error. */
+  /** Writes tombstones, in as many batches as they need, until one fails. Gives the first error. */
   #remove(partition: GroupPartition, group: Group, records: readonly GroupRecord[]): Later<number> {
-    const outcomes: Later<number>[] = []
+    const late: Promise<number>[] = []
     for (const part of inBatches(records)) {
-      outcomes.push(this.#runtime.write(partition, group, part, this.#runtime.wallMs))
+      const outcome = this.#runtime.write(partition, group, part, this.#runtime.wallMs)
+      if (typeof outcome !== 'number') late.push(outcome)
+      else if (outcome !== ErrorCode.NONE) return outcome
     }
-    const firstError = (errors: readonly number[]): number => errors.find((e) => e !== ErrorCode.NONE) ?? 0
-    const atOnce = outcomes.filter((outcome) => typeof outcome === 'number')
-    return atOnce.length === outcomes.length ? firstError(atOnce) : Promise.all(outcomes).then(firstError)
+    if (late.length === 0) return ErrorCode.NONE
+    return Promise.all(late).then(
+      (errors) => errors.find((error) => error !== ErrorCode.NONE) ?? ErrorCode.NONE,
+    )
   }
 
   #scheduleExpiry(): void {
@@ -402,17 +396,13 @@ export class GroupCoordinator {
   }
 
   *#expire(): Generator<void> {
-    for (const partition of [...this.#runtime.partitions.allActive()]) {
+    for (const partition of this.#runtime.partitions.allActive()) {
       for (const group of partition.groups.values()) {
         if (this.#runtime.partitions.active(partition.index) !== partition) break
         const { wallMs } = this.#runtime
         const expired = expiredOffsets(group, wallMs, this.#parts.config.offsetsRetentionMs)
         const records = tombstones(group, expired)
-        if (records.length > 0) {
-          const outcome = this.#remove(partition, group, records)
-          if (typeof outcome !== 'number') void outcome.then(() => this.#runtime.settle(partition, group))
-        }
-        this.#runtime.settle(partition, group)
+        void andThen(this.#remove(partition, group, records), () => this.#runtime.settle(partition, group))
         yield
       }
     }

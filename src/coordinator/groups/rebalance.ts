@@ -137,7 +137,7 @@ export function tryCompleteJoin(group: Group, turn: Turn): void {
 }
 
 function completeJoin(group: Group, turn: Turn): void {
-  for (const member of [...group.members.values()]) {
+  for (const member of group.members.values()) {
     if (member.awaitingJoin === null && member.groupInstanceId === null) dropMember(group, member, turn)
   }
   if (group.members.size > 0 && !electJoinedLeader(group)) return waitForMembers(group, turn)
@@ -226,7 +226,7 @@ export function expireDeadlines(group: Group, turn: Turn): void {
 function expirePendingSync(group: Group, turn: Turn): void {
   group.syncDeadlineMs = Infinity
   if (group.pendingSync.size === 0) return
-  for (const memberId of [...group.pendingSync]) dropMember(group, group.member(memberId), turn)
+  for (const memberId of group.pendingSync) dropMember(group, group.member(memberId), turn)
   prepareRebalance(group, turn)
 }
 

@@ -119,8 +119,8 @@ export function decodeRecord(key: Buffer, value: Buffer | null): GroupRecord | n
 /** Version 0 has no rebalance timeout: the session timeout stands for it. */
 function decodeGroupValue(bytes: Buffer): GroupMetadataValue {
   const { version, value } = groupMetadataValue.decode(bytes)
-  if (version > 0) return value
-  return { ...value, members: value.members.map((m) => ({ ...m, rebalanceTimeout: m.sessionTimeout })) }
+  if (version === 0) for (const member of value.members) member.rebalanceTimeout = member.sessionTimeout
+  return value
 }
 
 export function offsetTombstone(groupId: string, topic: string, partition: number): GroupRecord {
