@@ -43,14 +43,14 @@ function emitTypes() {
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 mkdirSync(join(root, 'dist'), { recursive: true })
 try {
+  const command = join(root, 'dist', 'odradek.js')
+  writeFileSync(command, launcher)
+  chmodSync(command, 0o755)
   await Promise.all([
     build({ ...shared, entryPoints: ['src/main.ts'], outfile: 'dist/command.js' }),
     build({ ...shared, entryPoints: ['src/index.ts'], outfile: 'dist/lib/index.js' }),
     emitTypes(),
   ])
-  const command = join(root, 'dist', 'odradek.js')
-  writeFileSync(command, launcher)
-  chmodSync(command, 0o755)
 } catch (error) {
   console.error(`build: ${error.message}`)
   process.exitCode = 1
