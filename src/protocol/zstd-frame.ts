@@ -212,7 +212,7 @@ function loaded(): ZstdPackage {
   if (library === null) {
     throw new CompressionError(
       'unavailable',
-      'zstd needs Node 24 or the optional package @toondepauw/node-zstd',
+      'zstd needs Node 22.15 or later, or the optional package @toondepauw/node-zstd',
     )
   }
   return library
