@@ -6,18 +6,12 @@ import type { Logger } from './env/env.ts'
 import { createEphemeralDirectory } from './env/node/ephemeral-directory.ts'
 import { createNodeEnv } from './env/node/index.ts'
 import { silentLogger } from './env/node/logger.ts'
-import { parseTopicOption, type NewTopic } from './broker/start-topics.ts'
+import { newTopic, type TopicOption } from './broker/start-topics.ts'
 
 export { ConfigError } from './broker/config/config-types.ts'
 export { LogDirError } from './log/log-dir-error.ts'
 export type { Logger, LogLevel } from './env/env.ts'
-
-export interface TopicOption {
-  readonly name: string
-  readonly partitions?: number
-  readonly replicationFactor?: number
-  readonly configs?: Readonly<Record<string, string>>
-}
+export type { TopicOption }
 
 export interface BrokerOptions {
   /** 0, the default, takes a free port. */
@@ -54,7 +48,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
     const config = configOf(options, options.dataDir ?? ephemeral!.path)
     const env = createNodeEnv(logger)
     const coordination = createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
-    const topics = (options.topics ?? []).map(newTopicOf)
+    const topics = (options.topics ?? []).map(newTopic)
     const broker = await Broker.start(config, { ...env, coordination }, { topics })
     let stopped: Promise<void> | null = null
     const stop = (): Promise<void> => (stopped ??= broker.stop().finally(() => ephemeral?.remove()))
@@ -81,10 +75,4 @@ function configOf(options: BrokerOptions, dataDir: string): BrokerConfig {
   }
   for (const [name, value] of Object.entries(options.config ?? {})) properties[name] = String(value)
   return new BrokerConfig(properties, { profile: 'development' })
-}
-
-function newTopicOf(topic: string | TopicOption): NewTopic {
-  if (typeof topic === 'string') return parseTopicOption(topic)
-  const { name, partitions = -1, replicationFactor = -1, configs = {} } = topic
-  return { name, partitions, replicationFactor, configs }
 }

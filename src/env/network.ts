@@ -30,7 +30,7 @@ export interface Connection {
    * left this process or the connection is gone.
    */
   write(chunks: readonly Uint8Array[], done?: () => void): void
-  /** Stops and resumes the delivery of `data`. */
+  /** Stops and resumes the delivery of `data`. A connection that is paused when it is handed out stays so. */
   pause(): void
   resume(): void
   /** Sends what was written, then closes. */

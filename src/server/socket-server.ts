@@ -1,6 +1,6 @@
 /** The listeners and their connections. */
 import type { Env, Timer } from '../env/env.ts'
-import type { Listening } from '../env/network.ts'
+import type { Connection, Listening } from '../env/network.ts'
 import { ClientConnection, type ConnectionHooks, type Dispatch } from './client-connection.ts'
 import { FrameBufferPool } from './frame-assembler.ts'
 
@@ -27,6 +27,8 @@ export class SocketServer {
   private readonly connections = new Set<ClientConnection>()
   private readonly listening: Listening[] = []
   private sweep: Timer | null = null
+  /** Connections that came before `serve`: the port is known early, but nothing is answered. Null: serving. */
+  private early: Connection[] | null = []
 
   constructor(
     env: Pick<Env, 'network' | 'clock' | 'timers' | 'logger'>,
@@ -56,7 +58,7 @@ export class SocketServer {
     return this.connections.size
   }
 
-  /** Binds one listener and gives its port. Connections are served from this moment. */
+  /** Binds one listener and gives its port. Connections are accepted, and wait for `serve`. */
   async listen(listener: ListenerOptions): Promise<number> {
     const bound = await this.env.network.listen(listener, (raw) => {
       const connection = new ClientConnection(raw, listener.name, this.hooks, {
@@ -65,6 +67,10 @@ export class SocketServer {
         monotonicMs: () => this.env.clock.monotonicMs(),
       })
       this.connections.add(connection)
+      if (this.early) {
+        raw.pause()
+        this.early.push(raw)
+      }
       if (this.connections.size > this.options.maxConnections) {
         connection.refuse(`max.connections=${this.options.maxConnections} is reached`)
       }
@@ -73,6 +79,12 @@ export class SocketServer {
     this.listening.push(bound)
     if (!this.sweep) this.scheduleSweep()
     return bound.port
+  }
+
+  /** From now on requests are answered. */
+  serve(): void {
+    for (const connection of this.early ?? []) connection.resume()
+    this.early = null
   }
 
   /** Stops accepting and closes every connection; replies that are ready are sent first. */

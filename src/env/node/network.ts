@@ -38,6 +38,7 @@ class NodeConnection implements Connection {
   private readonly socket: net.Socket
   private events: ConnectionEvents | null = null
   private reason: string | null = null
+  private paused = false
 
   constructor(id: number, raw: net.Socket, buffer: Buffer) {
     this.id = id
@@ -58,7 +59,7 @@ class NodeConnection implements Connection {
 
   attach(events: ConnectionEvents): void {
     this.events = events
-    this.socket.resume()
+    if (!this.paused) this.socket.resume()
   }
 
   get pendingWriteBytes(): number {
@@ -82,10 +83,12 @@ class NodeConnection implements Connection {
   }
 
   pause(): void {
+    this.paused = true
     this.socket.pause()
   }
 
   resume(): void {
+    this.paused = false
     this.socket.resume()
   }
 

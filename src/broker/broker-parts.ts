@@ -1,0 +1,232 @@
+/** The parts of a broker, made and joined: what one room needs of another is handed over here. */
+import { Controller } from '../controller/controller.ts'
+import type { BrokerChannel } from '../controller/metadata.ts'
+import { TopicAdmin, type TopicSettings } from '../controller/topic-admin.ts'
+import { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
+import {
+  DEFAULT_GROUP_COORDINATOR_CONFIG,
+  type GroupCoordinatorConfig,
+} from '../coordinator/groups/config.ts'
+import type { CoordinationSession } from '../env/coordination.ts'
+import type { Env } from '../env/env.ts'
+import { createLogManager } from '../log/log-manager.ts'
+import type { LogManager } from '../log/types.ts'
+import { errorName } from '../protocol/error-codes.ts'
+import { ReplicaManager } from '../replication/replica-manager.ts'
+import { advertisedApis } from './api-table.ts'
+import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
+import { ConfigAdmin } from './config/config-admin.ts'
+import { FetchSessionCache } from './fetch-sessions.ts'
+import { MetadataCache } from './metadata-cache.ts'
+import { ProducerIds } from './producer-ids.ts'
+import { ReplicatedLog } from './replicated-log.ts'
+import type { Services } from './services.ts'
+import { TopicConfigs } from './topic-configs.ts'
+import { OFFSETS_TOPIC } from './topic-names.ts'
+
+export interface Parts {
+  readonly services: Services
+  readonly controller: Controller
+  readonly topicConfigs: TopicConfigs
+  readonly groups: GroupCoordinator
+  readonly logs: LogManager
+  readonly configAdmin: ConfigAdmin
+}
+
+export interface Identity {
+  readonly brokerId: number
+  readonly clusterId: string
+}
+
+export function buildParts(
+  config: BrokerConfig,
+  env: Env,
+  session: CoordinationSession,
+  identity: Identity,
+): Parts {
+  const { brokerId, clusterId } = identity
+  const { timers, clock, logger, random } = env
+  const metadata = new MetadataCache(clusterId, timers)
+  const topicConfigs = new TopicConfigs(config, (topic) => configAdmin.topicOverrides(topic))
+  const configFor = topicConfigs.logConfig.bind(topicConfigs)
+  const logs: LogManager = createLogManager({
+    env,
+    logDirs: config.logDirs(),
+    brokerId,
+    clusterId,
+    configFor,
+    settings: logSettings(config),
+    highWatermarkOf: (topic, partition) => replicas.highWatermarkOf(topic, partition),
+  })
+  const replicas = new ReplicaManager(
+    brokerId,
+    logs,
+    { logger, configFor },
+    {
+      elected: (topic, partition, epoch) => {
+        if (topic === OFFSETS_TOPIC) groups.onElected(partition, epoch)
+      },
+      resigned: (topic, partition) => {
+        if (topic === OFFSETS_TOPIC) groups.onResigned(partition)
+      },
+    },
+  )
+  const controller = new Controller({
+    session,
+    brokerId,
+    clock,
+    timers,
+    random,
+    logger,
+    channelTo: () => localChannel({ metadata, replicas, topicConfigs, groups }),
+    deletionEnabled: () => config.get('delete.topic.enable'),
+  })
+  const topics = new TopicAdmin({
+    session,
+    random,
+    logger,
+    metadata,
+    controller,
+    validateTopicConfigs,
+    settings: topicSettings(config),
+  })
+  const groups = buildGroups(config, env, { metadata, replicas, topics })
+  const configAdmin = new ConfigAdmin({
+    session,
+    config,
+    brokerId,
+    clock,
+    logger,
+    topicExists: (topic) => metadata.topic(topic) !== undefined,
+    onTopicConfigChange: (topic, overrides) => {
+      topicConfigs.set(topic, overrides)
+      replicas.topicConfigChanged(topic)
+    },
+    onBrokerConfigChange: () => {
+      topicConfigs.brokerChanged()
+      replicas.allTopicConfigsChanged()
+    },
+  })
+  const randomId = (): number => random.bytes(4).readUInt32BE(0) & 0x7fffffff
+  const slots = config.get('max.incremental.fetch.session.cache.slots')
+  const fetchSessions = new FetchSessionCache(slots, () => clock.monotonicMs(), randomId)
+  const producerIds = new ProducerIds(session, brokerId)
+  const services: Services = {
+    env,
+    brokerId,
+    clusterId,
+    config,
+    configAdmin,
+    metadata,
+    topics,
+    logs,
+    replicas,
+    groups,
+    producerIds,
+    fetchSessions,
+    advertisedApis,
+  }
+  return { services, controller, topicConfigs, groups, logs, configAdmin }
+}
+
+/** The controller's way to the broker that it runs in. */
+function localChannel(parts: {
+  metadata: MetadataCache
+  replicas: ReplicaManager
+  topicConfigs: TopicConfigs
+  groups: GroupCoordinator
+}): BrokerChannel {
+  const { metadata, replicas, topicConfigs, groups } = parts
+  return {
+    async leaderAndIsr(states) {
+      await topicConfigs.load(states.map(({ topic }) => topic))
+      replicas.applyLeaderAndIsr(states)
+    },
+    updateMetadata(update) {
+      const deleted = update.deletedTopics.flatMap((topic) => {
+        topicConfigs.forget(topic)
+        return (metadata.topic(topic)?.partitions ?? []).map(({ index }) => ({ topic, partition: index }))
+      })
+      metadata.updateMetadata(update)
+      if (deleted.length > 0) groups.onPartitionsDeleted(deleted)
+    },
+    stopReplicas: (partitions, deleteLogs) => replicas.stopReplicas(partitions, deleteLogs),
+  }
+}
+
+function topicSettings(config: BrokerConfig): TopicSettings {
+  return {
+    numPartitions: () => config.get('num.partitions'),
+    defaultReplicationFactor: () => config.get('default.replication.factor'),
+    deletionEnabled: () => config.get('delete.topic.enable'),
+    capInternalReplication: () => true,
+    internalTopic(name) {
+      if (name !== OFFSETS_TOPIC) return undefined
+      return {
+        partitions: config.get('offsets.topic.num.partitions'),
+        replicationFactor: config.get('offsets.topic.replication.factor'),
+        configs: {
+          'cleanup.policy': 'compact',
+          'segment.bytes': String(config.get('offsets.topic.segment.bytes')),
+          'compression.type': 'producer',
+        },
+      }
+    },
+  }
+}
+
+function logSettings(config: BrokerConfig) {
+  return {
+    flushCheckpointIntervalMs: config.get('log.flush.offset.checkpoint.interval.ms'),
+    logStartCheckpointIntervalMs: config.get('log.flush.start.offset.checkpoint.interval.ms'),
+    highWatermarkCheckpointIntervalMs: config.get('replica.high.watermark.checkpoint.interval.ms'),
+    retentionCheckIntervalMs: config.get('log.retention.check.interval.ms'),
+    producerIdExpirationMs: config.get('producer.id.expiration.ms'),
+  }
+}
+
+function groupConfig(config: BrokerConfig): GroupCoordinatorConfig {
+  return {
+    ...DEFAULT_GROUP_COORDINATOR_CONFIG,
+    groupMinSessionTimeoutMs: config.get('group.min.session.timeout.ms'),
+    groupMaxSessionTimeoutMs: config.get('group.max.session.timeout.ms'),
+    groupInitialRebalanceDelayMs: config.get('group.initial.rebalance.delay.ms'),
+    groupMaxSize: config.get('group.max.size'),
+    offsetMetadataMaxBytes: config.get('offset.metadata.max.bytes'),
+    offsetsRetentionMs: config.get('offsets.retention.minutes') * 60_000,
+    offsetsRetentionCheckIntervalMs: config.get('offsets.retention.check.interval.ms'),
+    offsetsTopicPartitions: config.get('offsets.topic.num.partitions'),
+  }
+}
+
+function buildGroups(
+  config: BrokerConfig,
+  env: Env,
+  parts: { metadata: MetadataCache; replicas: ReplicaManager; topics: TopicAdmin },
+): GroupCoordinator {
+  const { metadata, replicas, topics } = parts
+  const ensureTopic = async (): Promise<number> => {
+    const known = metadata.topic(OFFSETS_TOPIC)
+    if (known) return known.partitions.length
+    const { error } = await topics.autoCreateTopic(OFFSETS_TOPIC)
+    const made = metadata.topic(OFFSETS_TOPIC)
+    if (!made) throw new Error(`${OFFSETS_TOPIC} cannot be created: ${errorName(error)}`)
+    return made.partitions.length
+  }
+  const log = new ReplicatedLog({
+    topic: OFFSETS_TOPIC,
+    timers: env.timers,
+    replicas,
+    commitTimeoutMs: config.get('offsets.commit.timeout.ms'),
+    ensureTopic,
+  })
+  return new GroupCoordinator({
+    clock: env.clock,
+    timers: env.timers,
+    random: env.random,
+    logger: env.logger,
+    log,
+    config: groupConfig(config),
+    metadata: { partitionCount: (topic) => metadata.topic(topic)?.partitions.length },
+  })
+}
