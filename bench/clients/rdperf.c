@@ -21,7 +21,7 @@
 #include <string.h>
 #include <time.h>
 
-#define GIVE_UP_SECONDS 120
+#define GIVE_UP_SECONDS 60
 #define BATCH 10000
 
 struct job {

@@ -231,7 +231,17 @@ function fetch(request: Reader, socket: Socket, out: Writer): void {
   else setTimeout(reply, 10)
 }
 
+/** FindCoordinator 0: there is none, come back later. librdkafka asks wherever a group is named. */
+function findCoordinator(_: Reader, __: number, out: Writer): void {
+  const COORDINATOR_NOT_AVAILABLE = 15
+  out.int16(COORDINATOR_NOT_AVAILABLE)
+  out.int32(-1)
+  out.string('')
+  out.int32(-1)
+}
+
 const ANSWERS = new Map([
+  [10, findCoordinator],
   [0, produce],
   [2, listOffsets],
   [3, metadata],
