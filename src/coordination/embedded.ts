@@ -4,7 +4,8 @@
  * Operations of all sessions stand in one queue. A batch is what has queued up by the next turn of the event loop: it is
  * applied in order, journaled with one write, made durable with one sync, and only then are answers given and watches run,
  * in the same order. What queues up meanwhile is the next batch, so nothing ever sees a change that a crash could undo.
- * A batch that touches ephemeral nodes only is not synced: they die with the process anyway.
+ * A batch that touches ephemeral nodes only is not synced: they die with the process anyway, and so does whoever could
+ * remember a zxid that a power cut lost.
  */
 import { CoordinationError } from '../env/coordination.ts'
 import type {
@@ -68,8 +69,6 @@ class EmbeddedStore implements EmbeddedCoordination {
   #queue: Entry[] = []
   #running = false
   #zxid = EPOCH_SIZE
-  /** The first batch of a process is synced whatever it is: it makes the epoch in its zxids durable. */
-  #epochIsDurable = false
 
   constructor(options: EmbeddedCoordinationOptions) {
     this.#options = options
@@ -156,10 +155,7 @@ class EmbeddedStore implements EmbeddedCoordination {
     try {
       // Without an await where nothing is written: answers come in this same turn.
       if (records.length > 0) this.#journal!.append(records, this.tree, this.#zxid)
-      if (records.length > 0 && (durable || !this.#epochIsDurable)) {
-        await this.#journal!.sync()
-        this.#epochIsDurable = true
-      }
+      if (durable && this.#journal !== null) await this.#journal.sync()
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       return this.#failBatch(batch, error)

@@ -1,0 +1,458 @@
+/**
+ * The controller: one broker of the cluster, elected at /controller, that turns what stands in the coordination service
+ * (brokers, topics, deletion markers) into partition states, and tells the brokers. Works on any `Coordination`.
+ *
+ * All work is events in one queue. Watches only put events there, so between two steps of an event nothing else changes
+ * what the controller knows. Every write is fenced by the epoch that the election won.
+ *
+ * Not here yet: moving leadership away from brokers that are gone, in-sync set changes, reassignment.
+ */
+import { CoordinationError } from '../env/coordination.ts'
+import type { CoordinationOperation, CoordinationSession } from '../env/coordination.ts'
+import type { Clock, Logger, Random, Timers } from '../env/env.ts'
+import {
+  ClusterState,
+  partitionState,
+  readBrokers,
+  readLeadership,
+  readNode,
+  readTopics,
+} from './cluster-state.ts'
+import type { ZnodeContent } from './cluster-state.ts'
+import { decideNewPartition } from './decide/new-partition.ts'
+import { decideDeletion } from './decide/topic-deletion.ts'
+import { FencedWrites } from './fenced-writes.ts'
+import type { NewPartition } from './fenced-writes.ts'
+import type { BrokerChannel, BrokerInfo, PartitionState } from './metadata.ts'
+import { newUuid } from './topic-names.ts'
+import {
+  CONTROLLER_EPOCH_PATH,
+  CONTROLLER_PATH,
+  DELETE_TOPICS_PATH,
+  TOPICS_PATH,
+  decodeController,
+  deleteTopicPath,
+  encodeController,
+  encodeTopic,
+  topicPath,
+} from './znodes.ts'
+import type { TopicZnode } from './znodes.ts'
+
+export interface ControllerOptions {
+  readonly session: CoordinationSession
+  readonly brokerId: number
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly logger: Logger
+  readonly channelTo: (broker: BrokerInfo) => BrokerChannel
+  /** `delete.topic.enable` */
+  readonly deletionEnabled: () => boolean
+}
+
+/** An event that the coordination service could not serve is tried again after this time. */
+const RETRY_MS = 1000
+
+export class Controller {
+  readonly #options: ControllerOptions
+  readonly #session: CoordinationSession
+  #queue: Promise<void> = Promise.resolve()
+  /** Kinds of event that wait in the queue: a second watch adds nothing to the first. */
+  readonly #pending = new Set<string>()
+  #stopped = false
+  #epoch = 0
+  /** null: not elected. */
+  #writes: FencedWrites | null = null
+  /** Elected, and everything has been read. */
+  #active = false
+  #state = new ClusterState()
+  readonly #channels = new Map<number, { epoch: number; channel: BrokerChannel }>()
+  /** Brokers that missed something: they get everything again. */
+  readonly #untold = new Set<number>()
+
+  constructor(options: ControllerOptions) {
+    this.#options = options
+    this.#session = options.session
+  }
+
+  get isActive(): boolean {
+    return this.#active
+  }
+
+  /** 0 while not active. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  isQueuedForDeletion(topic: string): boolean {
+    return this.#state.deletions.has(topic)
+  }
+
+  /** Takes part in the election. Resolves when it is decided and, if won, when the brokers have been told everything. */
+  start(): Promise<void> {
+    return this.#enqueue(async () => {
+      try {
+        await this.#elect()
+      } catch (error) {
+        if (isDeposed(error)) return this.#failed(error, 'election', () => this.#elect())
+        throw error
+      }
+    })
+  }
+
+  /** Resolves when all events that wait now have been dealt with. */
+  idle(): Promise<void> {
+    return this.#queue
+  }
+
+  /** Does nothing more. The controller's znode goes with the session. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#queue
+    this.#resign()
+  }
+
+  #enqueue(event: () => Promise<void>): Promise<void> {
+    const done = this.#queue.then(() => (this.#stopped ? undefined : event()))
+    this.#queue = done.catch(() => undefined)
+    return done
+  }
+
+  /** For events that nobody waits for; `kind` stands in the queue once. */
+  #schedule(kind: string, event: () => Promise<void>): void {
+    if (this.#stopped || this.#pending.has(kind)) return
+    this.#pending.add(kind)
+    const run = async (): Promise<void> => {
+      this.#pending.delete(kind)
+      try {
+        await event()
+      } catch (error) {
+        await this.#failed(error, kind, event)
+      }
+    }
+    void this.#enqueue(run).catch((error: unknown) => {
+      // A bug must reach the process, not end in a promise that nobody looks at.
+      this.#options.timers.soon(() => {
+        throw error
+      })
+    })
+  }
+
+  async #failed(error: unknown, kind: string, event: () => Promise<void>): Promise<void> {
+    if (!(error instanceof CoordinationError)) throw error
+    if (error.code === 'SESSION_EXPIRED') return this.#resign()
+    const { logger, timers } = this.#options
+    if (isDeposed(error)) {
+      logger.log('warn', 'another controller has taken over', { epoch: this.#epoch })
+      this.#resign()
+      return this.#onController()
+    }
+    logger.log('error', 'the controller could not finish; it will try again', {
+      event: kind,
+      error: error.message,
+    })
+    timers.after(RETRY_MS, () => this.#schedule(kind, event))
+  }
+
+  // Election
+
+  readonly #onController = (): void => this.#schedule('election', () => this.#elect())
+
+  async #elect(): Promise<void> {
+    for (;;) {
+      const [owner, epochNode] = await Promise.all([
+        this.#session.exists(CONTROLLER_PATH, this.#onController),
+        readNode(this.#session, CONTROLLER_EPOCH_PATH),
+      ])
+      if (owner !== null && owner.ephemeralOwner === this.#session.id) {
+        if (this.#active) return
+        // Won before, but the reply was lost on its way or what followed failed: the epoch is still ours.
+        if (epochNode !== null) return this.#takeOver(Number(epochNode.data), epochNode.stat.version)
+      }
+      if (owner !== null) return this.#stepBack()
+      this.#resign()
+      const won = await this.#claim(epochNode)
+      if (won !== null) return this.#takeOver(won.epoch, won.epochVersion)
+    }
+  }
+
+  /** null: another broker was quicker. */
+  async #claim(epochNode: ZnodeContent | null): Promise<{ epoch: number; epochVersion: number } | null> {
+    const { brokerId, clock } = this.#options
+    const old = epochNode === null ? 0 : Number(epochNode.data)
+    const zero = Buffer.from('0')
+    const prepare: CoordinationOperation[] =
+      epochNode === null ? [{ type: 'create', path: CONTROLLER_EPOCH_PATH, data: zero }] : []
+    try {
+      const results = await this.#session.multi([
+        ...prepare,
+        {
+          type: 'create',
+          path: CONTROLLER_PATH,
+          data: encodeController(brokerId, clock.nowMs()),
+          mode: 'ephemeral',
+        },
+        {
+          type: 'set',
+          path: CONTROLLER_EPOCH_PATH,
+          data: Buffer.from(String(old + 1)),
+          version: epochNode === null ? 0 : epochNode.stat.version,
+        },
+      ])
+      const set = results[results.length - 1]
+      return set.type === 'set' ? { epoch: old + 1, epochVersion: set.stat.version } : null
+    } catch (error) {
+      if (!(error instanceof CoordinationError)) throw error
+      if (error.code === 'NODE_EXISTS' || error.code === 'BAD_VERSION') return null
+      throw error
+    }
+  }
+
+  async #stepBack(): Promise<void> {
+    this.#resign()
+    const id = decodeController((await readNode(this.#session, CONTROLLER_PATH))?.data ?? null)
+    this.#options.logger.log('info', 'another broker is the controller', { controller: id })
+  }
+
+  #resign(): void {
+    this.#active = false
+    this.#writes = null
+    this.#epoch = 0
+    this.#state = new ClusterState()
+    this.#channels.clear()
+    this.#untold.clear()
+  }
+
+  async #takeOver(epoch: number, epochVersion: number): Promise<void> {
+    const { logger, brokerId } = this.#options
+    this.#epoch = epoch
+    this.#writes = new FencedWrites(this.#session, epochVersion)
+    const state = (this.#state = new ClusterState())
+    const [brokers, names, markers] = await Promise.all([
+      readBrokers(this.#session, this.#onBrokers),
+      this.#session.children(TOPICS_PATH, this.#onTopics),
+      this.#session.children(DELETE_TOPICS_PATH, this.#onDeletions),
+    ])
+    for (const broker of brokers) state.brokers.set(broker.id, broker)
+    for (const name of markers) state.deletions.add(name)
+    await this.#addTopics(names)
+    await readLeadership(this.#session, state.topics)
+    await this.#writeNewPartitions(names)
+    logger.log('info', 'this broker is the controller', {
+      broker: brokerId,
+      epoch: this.#epoch,
+      topics: state.topics.size,
+    })
+    await this.#tell(state.partitionStates())
+    this.#active = true
+    if (state.deletions.size > 0) await this.#delete()
+  }
+
+  // Brokers
+
+  readonly #onBrokers = (): void => this.#schedule('brokers', () => this.#brokersChanged())
+
+  async #brokersChanged(): Promise<void> {
+    if (!this.isActive) return
+    const state = this.#state
+    const before = new Map(state.brokers)
+    const brokers = await readBrokers(this.#session, this.#onBrokers)
+    state.brokers.clear()
+    for (const broker of brokers) state.brokers.set(broker.id, broker)
+    for (const id of before.keys()) if (!state.brokers.has(id)) this.#channels.delete(id)
+    const came = brokers.filter(({ id, epoch }) => before.get(id)?.epoch !== epoch || this.#untold.has(id))
+    const newcomers = new Set(came.map(({ id }) => id))
+    this.#untold.clear()
+    const known = state.partitionStates()
+    const created = await this.#writeNewPartitions(state.topics.keys())
+    await this.#leaderAndIsr(known, newcomers)
+    await this.#leaderAndIsr(created, state.liveBrokers())
+    await this.#updateMetadata(created, [], newcomers)
+    if (came.length > 0 && state.deletions.size > 0) await this.#delete()
+  }
+
+  // Topics
+
+  readonly #onTopics = (): void => this.#schedule('topics', () => this.#topicsChanged())
+
+  async #topicsChanged(): Promise<void> {
+    if (!this.isActive) return
+    const { topics } = this.#state
+    const names = await this.#session.children(TOPICS_PATH, this.#onTopics)
+    const found = new Set(names)
+    const gone = [...topics.keys()].filter((name) => !found.has(name))
+    for (const name of gone) topics.delete(name)
+    const added = names.filter((name) => !topics.has(name))
+    await this.#addTopics(added)
+    // Of all topics: an event that failed half-way is made up for here.
+    const states = await this.#writeNewPartitions(topics.keys())
+    if (gone.length > 0 || states.length > 0) await this.#tell(states, gone)
+  }
+
+  #onTopic(topic: string): void {
+    this.#schedule(`topic ${topic}`, () => this.#topicChanged(topic))
+  }
+
+  /** Partitions were added. */
+  async #topicChanged(name: string): Promise<void> {
+    const known = this.#state.topics.get(name)
+    if (!this.isActive || known === undefined) return
+    const [topic] = await readTopics(this.#session, [name], () => this.#onTopic(name))
+    if (topic === null) return
+    known.replicas = [...known.replicas, ...topic.partitions.slice(known.replicas.length)]
+    const states = await this.#writeNewPartitions([name])
+    if (states.length > 0) await this.#tell(states)
+  }
+
+  /** Reads topics not known so far. One without an id gets one. */
+  async #addTopics(names: readonly string[]): Promise<void> {
+    const nodes = await Promise.all(
+      names.map(async (name) => (await readTopics(this.#session, [name], () => this.#onTopic(name)))[0]),
+    )
+    const withoutId: CoordinationOperation[] = []
+    for (const [index, name] of names.entries()) {
+      const node = nodes[index]
+      if (node === null) continue
+      const topicId = node.topicId ?? newUuid(this.#options.random)
+      if (node.topicId === null) withoutId.push(setTopic(name, { ...node, topicId }))
+      const replicas = node.partitions
+      this.#state.topics.set(name, { topicId, replicas, leadership: [], hasPartitionsNode: false })
+    }
+    for (const operation of withoutId) await this.#writes!.multi([operation])
+  }
+
+  /** Gives partitions without a state their first one; returns what is new. */
+  async #writeNewPartitions(names: Iterable<string>): Promise<PartitionState[]> {
+    const live = this.#state.liveBrokers()
+    const created: NewPartition[] = []
+    for (const topic of names) {
+      const topicState = this.#state.topics.get(topic)
+      if (topicState === undefined || this.#state.deletions.has(topic)) continue
+      for (const [partition, replicas] of topicState.replicas.entries()) {
+        if (topicState.leadership[partition] !== undefined) continue
+        const state = decideNewPartition(replicas, live, this.#epoch)
+        if (state !== null) created.push({ topic, topicState, partition, state })
+      }
+    }
+    if (created.length === 0) return []
+    await this.#writes!.createPartitions(created)
+    return created.map(({ topic, topicState, partition }) =>
+      partitionState(topic, topicState, partition, true),
+    )
+  }
+
+  // Deletion
+
+  readonly #onDeletions = (): void => this.#schedule('deletions', () => this.#deletionsChanged())
+
+  async #deletionsChanged(): Promise<void> {
+    if (!this.isActive) return
+    const markers = await this.#session.children(DELETE_TOPICS_PATH, this.#onDeletions)
+    this.#state.deletions.clear()
+    for (const name of markers) this.#state.deletions.add(name)
+    await this.#delete()
+  }
+
+  async #delete(): Promise<void> {
+    const { topics, deletions } = this.#state
+    const live = this.#state.liveBrokers()
+    for (const name of [...deletions]) {
+      const topic = topics.get(name) ?? (await this.#lateTopic(name))
+      const decision = decideDeletion(topic, live, this.#options.deletionEnabled())
+      if (decision === 'wait-for-brokers') continue
+      if (decision === 'drop-marker') {
+        await this.#writes!.multi([{ type: 'delete', path: deleteTopicPath(name) }])
+        deletions.delete(name)
+      } else await this.#deleteTopic(name)
+    }
+  }
+
+  /** A topic made and marked before its own event came. */
+  async #lateTopic(name: string) {
+    await this.#addTopics([name])
+    return this.#state.topics.get(name)
+  }
+
+  async #deleteTopic(name: string): Promise<void> {
+    const { topics, deletions, brokers } = this.#state
+    const replicas = topics.get(name)!.replicas
+    // Clients are sent away first; then the files go; then nothing remembers the topic.
+    await this.#updateMetadata([], [name], new Set())
+    for (const broker of brokers.values()) {
+      const hosted = replicas.flatMap((ids, partition) => {
+        return ids.includes(broker.id) ? [{ topic: name, partition }] : []
+      })
+      if (hosted.length === 0) continue
+      // A broker that could not be told keeps the topic's znodes, and with them the order to delete.
+      if (!(await this.#send(broker, (channel) => channel.stopReplicas(hosted, true)))) return
+    }
+    await this.#writes!.removeTopic(name)
+    topics.delete(name)
+    deletions.delete(name)
+    this.#options.logger.log('info', 'topic deleted', { topic: name })
+  }
+
+  // Channels
+
+  /** Leaders and followers first, then everybody's view. */
+  async #tell(states: readonly PartitionState[], gone: readonly string[] = []): Promise<void> {
+    await this.#leaderAndIsr(states, this.#state.liveBrokers())
+    await this.#updateMetadata(states, gone, new Set())
+  }
+
+  async #leaderAndIsr(states: readonly PartitionState[], recipients: ReadonlySet<number>): Promise<void> {
+    if (states.length === 0) return
+    for (const broker of this.#state.brokers.values()) {
+      if (!recipients.has(broker.id)) continue
+      const hosted = states.filter(({ replicas }) => replicas.includes(broker.id))
+      if (hosted.length > 0) await this.#send(broker, (channel) => channel.leaderAndIsr(hosted))
+    }
+  }
+
+  /** `newcomers` know nothing yet and get all partitions. */
+  async #updateMetadata(
+    partitions: readonly PartitionState[],
+    deletedTopics: readonly string[],
+    newcomers: ReadonlySet<number>,
+  ): Promise<void> {
+    const brokers = [...this.#state.brokers.values()]
+    const head = { controllerId: this.#options.brokerId, brokers, deletedTopics }
+    const everything = newcomers.size > 0 ? this.#state.partitionStates() : []
+    for (const broker of brokers) {
+      const told = newcomers.has(broker.id) ? everything : partitions
+      await this.#send(broker, (channel) => channel.updateMetadata({ ...head, partitions: told }))
+    }
+  }
+
+  /** False when the broker could not be told: it is told everything again later. */
+  async #send(broker: BrokerInfo, call: (channel: BrokerChannel) => Promise<void> | void): Promise<boolean> {
+    try {
+      await call(this.#channel(broker))
+      return true
+    } catch (error) {
+      if (!(error instanceof CoordinationError)) throw error
+      const { logger, timers } = this.#options
+      logger.log('error', 'a broker could not be told', { broker: broker.id, error: error.message })
+      this.#untold.add(broker.id)
+      timers.after(RETRY_MS, this.#onBrokers)
+      return false
+    }
+  }
+
+  #channel(broker: BrokerInfo): BrokerChannel {
+    const known = this.#channels.get(broker.id)
+    if (known !== undefined && known.epoch === broker.epoch) return known.channel
+    const channel = this.#options.channelTo(broker)
+    this.#channels.set(broker.id, { epoch: broker.epoch, channel })
+    return channel
+  }
+}
+
+/** The fence of `FencedWrites` did not let us through. */
+function isDeposed(error: unknown): boolean {
+  return error instanceof CoordinationError && error.code === 'BAD_VERSION' && error.operationIndex === 0
+}
+
+function setTopic(name: string, topic: TopicZnode): CoordinationOperation {
+  return { type: 'set', path: topicPath(name), data: encodeTopic(topic) }
+}

@@ -1,0 +1,132 @@
+/**
+ * What the controller writes: multis that begin with a check of /controller_epoch, so that a controller which has been
+ * deposed and does not know it yet can change nothing (BAD_VERSION of operation 0).
+ */
+import { CoordinationError } from '../env/coordination.ts'
+import type { CoordinationOperation, CoordinationResult, CoordinationSession } from '../env/coordination.ts'
+import type { TopicState } from './cluster-state.ts'
+import { readLeadership } from './cluster-state.ts'
+import {
+  CONTROLLER_EPOCH_PATH,
+  deleteTopicPath,
+  encodePartitionState,
+  partitionPath,
+  partitionStatePath,
+  partitionsPath,
+  topicConfigPath,
+  topicPath,
+} from './znodes.ts'
+import type { PartitionStateZnode } from './znodes.ts'
+
+/** Partitions written in one multi: about 300 KB, below the 1 MB that a ZooKeeper server takes. */
+export const PARTITIONS_PER_MULTI = 1000
+const DELETIONS_PER_MULTI = 3000
+
+export interface NewPartition {
+  readonly topic: string
+  readonly topicState: TopicState
+  readonly partition: number
+  readonly state: PartitionStateZnode
+}
+
+export class FencedWrites {
+  readonly #session: CoordinationSession
+  readonly #epochVersion: number
+
+  /** `epochVersion`: version of /controller_epoch when it was won. */
+  constructor(session: CoordinationSession, epochVersion: number) {
+    this.#session = session
+    this.#epochVersion = epochVersion
+  }
+
+  multi(operations: readonly CoordinationOperation[]): Promise<CoordinationResult[]> {
+    const check: CoordinationOperation = {
+      type: 'check',
+      path: CONTROLLER_EPOCH_PATH,
+      version: this.#epochVersion,
+    }
+    return this.#session.multi([check, ...operations])
+  }
+
+  /** Writes the first states, and notes them in `topicState`. Adopts states that a controller before us wrote. */
+  async createPartitions(partitions: readonly NewPartition[]): Promise<void> {
+    const writes: Promise<void>[] = []
+    const opened = new Set<TopicState>()
+    for (let start = 0; start < partitions.length; start += PARTITIONS_PER_MULTI)
+      writes.push(this.#createChunk(partitions.slice(start, start + PARTITIONS_PER_MULTI), opened))
+    await Promise.all(writes)
+  }
+
+  async #createChunk(partitions: readonly NewPartition[], opened: Set<TopicState>): Promise<void> {
+    const operations: CoordinationOperation[] = []
+    for (const { topic, topicState, partition, state } of partitions) {
+      if (!topicState.hasPartitionsNode && !opened.has(topicState))
+        operations.push(create(partitionsPath(topic)))
+      opened.add(topicState)
+      operations.push(create(partitionPath(topic, partition)))
+      operations.push(create(partitionStatePath(topic, partition), encodePartitionState(state)))
+    }
+    try {
+      await this.multi(operations)
+    } catch (error) {
+      if (!(error instanceof CoordinationError && error.code === 'NODE_EXISTS')) throw error
+      return this.#completePartitions(partitions)
+    }
+    for (const { topicState, partition, state } of partitions) {
+      topicState.hasPartitionsNode = true
+      topicState.leadership[partition] = { ...state, partitionEpoch: 0 }
+    }
+  }
+
+  /** Some of the nodes are there: a controller before us did not get to the end. Looks, and makes what is missing. */
+  async #completePartitions(partitions: readonly NewPartition[]): Promise<void> {
+    const topics = new Map(partitions.map(({ topic, topicState }) => [topic, topicState]))
+    await readLeadership(this.#session, topics)
+    const operations: CoordinationOperation[] = []
+    const missing = partitions.filter(
+      ({ topicState, partition }) => topicState.leadership[partition] === undefined,
+    )
+    const paths = new Set<string>()
+    for (const { topic, partition } of missing)
+      paths.add(partitionsPath(topic)).add(partitionPath(topic, partition))
+    const found = await Promise.all([...paths].map((path) => this.#session.exists(path)))
+    for (const [index, path] of [...paths].entries()) if (found[index] === null) operations.push(create(path))
+    for (const { topic, partition, state } of missing)
+      operations.push(create(partitionStatePath(topic, partition), encodePartitionState(state)))
+    await this.multi(operations)
+    for (const { topicState, partition, state } of missing) {
+      topicState.hasPartitionsNode = true
+      topicState.leadership[partition] = { ...state, partitionEpoch: 0 }
+    }
+  }
+
+  /** Removes a topic's znodes, then its configuration, then the marker that asked for it. */
+  async removeTopic(topic: string): Promise<void> {
+    const paths = await this.#subtree(topicPath(topic))
+    const config = await this.#session.exists(topicConfigPath(topic))
+    paths.reverse()
+    if (config !== null) paths.push(topicConfigPath(topic))
+    const marker = await this.#session.exists(deleteTopicPath(topic))
+    if (marker !== null) paths.push(deleteTopicPath(topic))
+    for (let start = 0; start < paths.length; start += DELETIONS_PER_MULTI) {
+      const chunk = paths.slice(start, start + DELETIONS_PER_MULTI)
+      await this.multi(chunk.map((path) => ({ type: 'delete', path })))
+    }
+  }
+
+  /** Parents before their children; empty when there is no such node. */
+  async #subtree(root: string): Promise<string[]> {
+    if ((await this.#session.exists(root)) === null) return []
+    const paths = [root]
+    for (let level = [root]; level.length > 0;) {
+      const names = await Promise.all(level.map((path) => this.#session.children(path)))
+      level = level.flatMap((path, index) => names[index].map((name) => `${path}/${name}`))
+      paths.push(...level)
+    }
+    return paths
+  }
+}
+
+function create(path: string, data: Buffer | null = null): CoordinationOperation {
+  return { type: 'create', path, data }
+}

@@ -1,0 +1,143 @@
+/** Controllers and topic administration on one embedded store in virtual time, with brokers that only remember. */
+import { MetadataCache } from '../../src/broker/metadata-cache.ts'
+import { Controller } from '../../src/controller/controller.ts'
+import type { BrokerChannel, MetadataUpdate, PartitionState } from '../../src/controller/metadata.ts'
+import { prepareCluster, registerBroker } from '../../src/controller/registration.ts'
+import { TopicAdmin, internalTopics } from '../../src/controller/topic-admin.ts'
+import type { TopicSettings } from '../../src/controller/topic-admin.ts'
+import { createEmbeddedCoordination } from '../../src/coordination/embedded.ts'
+import type { EmbeddedCoordination } from '../../src/coordination/embedded.ts'
+import type { CoordinationSession } from '../../src/env/coordination.ts'
+import type { Disk } from '../../src/env/disk.ts'
+import { SeededRandom } from '../../src/env/sim/random.ts'
+import { SimScheduler } from '../../src/env/sim/scheduler.ts'
+import { CrashDisk } from '../coordination/crash-disk.ts'
+
+export interface Call {
+  readonly type: 'leaderAndIsr' | 'updateMetadata' | 'stopReplicas'
+  readonly states?: readonly PartitionState[]
+  readonly update?: MetadataUpdate
+  readonly partitions?: readonly { readonly topic: string; readonly partition: number }[]
+}
+
+export class SimBroker {
+  readonly id: number
+  readonly session: CoordinationSession
+  readonly metadata: MetadataCache
+  readonly controller: Controller
+  readonly topics: TopicAdmin
+  readonly calls: Call[] = []
+  readonly settings: { -readonly [K in keyof TopicSettings]: TopicSettings[K] }
+
+  constructor(cluster: SimCluster, id: number, session: CoordinationSession) {
+    const { clock, timers } = cluster.scheduler
+    const { random, logger } = cluster
+    this.id = id
+    this.session = session
+    this.metadata = new MetadataCache('cluster', timers)
+    this.controller = new Controller({
+      session,
+      brokerId: id,
+      clock,
+      timers,
+      random,
+      logger,
+      channelTo: (broker) => cluster.brokers.get(broker.id)!.channel(),
+      deletionEnabled: () => this.settings.deletionEnabled(),
+    })
+    const offsets = { partitions: 5, replicationFactor: 3, segmentBytes: 104857600 }
+    this.settings = {
+      numPartitions: () => 2,
+      defaultReplicationFactor: () => 1,
+      deletionEnabled: () => true,
+      internalTopic: internalTopics({ offsets, transactions: { ...offsets, minInsyncReplicas: 2 } }),
+      capInternalReplication: () => true,
+    }
+    this.topics = new TopicAdmin({
+      session,
+      random,
+      logger,
+      metadata: this.metadata,
+      controller: this.controller,
+      validateTopicConfigs: (configs) => ('bad' in configs ? 'bad is no configuration' : null),
+      settings: this.settings,
+    })
+  }
+
+  channel(): BrokerChannel {
+    return {
+      leaderAndIsr: (states) => void this.calls.push({ type: 'leaderAndIsr', states }),
+      updateMetadata: (update) => {
+        this.calls.push({ type: 'updateMetadata', update })
+        this.metadata.updateMetadata(update)
+      },
+      stopReplicas: (partitions) => void this.calls.push({ type: 'stopReplicas', partitions }),
+    }
+  }
+
+  callsOf(type: Call['type']): Call[] {
+    return this.calls.filter((call) => call.type === type)
+  }
+}
+
+export class SimCluster {
+  readonly scheduler: SimScheduler
+  readonly random: SeededRandom
+  readonly disk: Disk
+  readonly log: string[] = []
+  readonly logger = { log: (level: string, message: string) => void this.log.push(`${level} ${message}`) }
+  readonly brokers = new Map<number, SimBroker>()
+  store: EmbeddedCoordination
+
+  constructor(options: { seed?: number; disk?: Disk } = {}) {
+    this.scheduler = new SimScheduler({ seed: options.seed })
+    this.random = new SeededRandom(options.seed ?? 1)
+    this.disk = options.disk ?? new CrashDisk()
+    const { clock, timers } = this.scheduler
+    this.store = createEmbeddedCoordination({
+      disk: this.disk,
+      clock,
+      timers,
+      logger: this.logger,
+      directory: '/data',
+    })
+  }
+
+  until<T>(promise: Promise<T>): Promise<T> {
+    return this.scheduler.until(promise)
+  }
+
+  connect(): Promise<CoordinationSession> {
+    return this.until(this.store.connect({ sessionTimeoutMs: 6000 }))
+  }
+
+  async addBroker(id: number, options: { rack?: string } = {}): Promise<SimBroker> {
+    const session = await this.connect()
+    await this.until(prepareCluster(session, 'AAAAAAAAAAAAAAAAAAAAAQ'))
+    const broker = new SimBroker(this, id, session)
+    this.brokers.set(id, broker)
+    await this.until(
+      registerBroker(session, {
+        id,
+        endpoints: [{ listenerName: 'PLAINTEXT', host: 'h', port: 9000 + id, securityProtocol: 'PLAINTEXT' }],
+        rack: options.rack ?? null,
+        timestampMs: 1,
+      }),
+    )
+    await this.until(broker.controller.start())
+    await this.scheduler.settle()
+    return broker
+  }
+
+  async removeBroker(id: number): Promise<void> {
+    const broker = this.brokers.get(id)!
+    this.brokers.delete(id)
+    await this.until(broker.controller.stop())
+    await this.until(broker.session.close())
+    await this.scheduler.settle()
+  }
+}
+
+export const newTopic = (name: string, numPartitions = -1, replicationFactor = -1) => {
+  return { name, numPartitions, replicationFactor, assignments: [], configs: [] }
+}
