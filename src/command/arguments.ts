@@ -1,6 +1,6 @@
 /** The command line: what was asked for, or one line on what is wrong with it. */
 import { parseArgs } from 'node:util'
-import { parseTopicOption } from '../broker/start-topics.ts'
+import { newTopic } from '../broker/start-topics.ts'
 import type { NewTopic } from '../broker/start-topics.ts'
 import type { LogLevel } from '../env/env.ts'
 
@@ -18,8 +18,8 @@ Usage: odradek [server.properties] [options]
   --log-level LEVEL      debug, info, warn (default) or error
   --help, --version
 
-Flags come before KAFKA_* environment variables, these before server.properties. A server.properties or KAFKA_*
-variables bring Kafka's own defaults; docs/configuration.md lists the keys.
+Flags come before KAFKA_* environment variables, these before server.properties. A server.properties or
+KAFKA_* variables bring Kafka's own defaults; docs/configuration.md lists the keys.
 `
 
 export interface CommandOptions {
@@ -85,7 +85,7 @@ export function readArguments(argv: readonly string[]): Command {
       file: positionals[0] ?? null,
       overrides,
       ephemeral: values.ephemeral ?? false,
-      topics: (values.topic ?? []).map(parseTopicOption),
+      topics: (values.topic ?? []).map(newTopic),
       logLevel,
       host: values.host ?? null,
       port: values.port === undefined ? null : readPort(values.port),

@@ -1,4 +1,5 @@
 /** The life of the `odradek` command: configuration, broker, ready line, signals, exit codes. */
+import { BugError } from '../base/assert.ts'
 import { Broker } from '../broker/broker.ts'
 import { hostPort } from '../broker/config/listeners.ts'
 import { createEmbeddedCoordination } from '../coordination/embedded.ts'
@@ -41,6 +42,7 @@ async function serve(options: CommandOptions): Promise<void> {
   let stopRequested = false
   const stop = async (running: Broker) => {
     await running.stop()
+    await coordination.close()
     process.exit(0)
   }
   const onSignal = () => {
@@ -59,7 +61,13 @@ async function serve(options: CommandOptions): Promise<void> {
   for (const note of config.notes) logger.log('warn', note)
   const env = createNodeEnv(logger)
   const coordination = createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
-  broker = await Broker.start(config, { ...env, coordination }, { topics: options.topics })
+  const onBug = (error: unknown) => {
+    const { stack = String(error) } = error as Error
+    logger.log('error', 'a request failed by a bug, its connection is closed', { stack })
+    // A broken assertion: nothing that this process holds can be trusted any more.
+    if (error instanceof BugError) throw error
+  }
+  broker = await Broker.start(config, { ...env, coordination }, { topics: options.topics, onBug })
   if (stopRequested) await stop(broker)
   process.stdout.write(`${readyLine(broker, config.logDirs())}\n`)
 }
