@@ -100,6 +100,8 @@ export interface ReplicaLog {
   readonly latestLeaderEpoch: number
   /** Set after a failed write left the log unusable for writing; reads go on. */
   readonly writeFailed: boolean
+  /** flush.messages records have been appended since the last flush: an acknowledgement waits for `flush`. */
+  readonly flushDue: boolean
   config: LogConfig
 
   /**

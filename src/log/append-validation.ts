@@ -1,0 +1,134 @@
+/** What is asked of record bytes before they enter a log as this broker's own (Produce; Kafka's LogValidator). */
+import * as batch from '../protocol/record-batch.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
+import type { AppendOutcome, LogConfig } from './types.ts'
+
+export type AppendFault = Extract<AppendOutcome, { message: string }>
+
+export type Validated =
+  | { readonly fault: AppendFault }
+  | {
+      readonly fault: null
+      /** What to append: the caller's bytes, or a recompressed batch. */
+      readonly records: Buffer
+      readonly maxTimestampMs: number
+    }
+
+/** The most that one compressed batch may unpack to while it is checked. */
+const MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024
+
+export function fault(error: number, message: string): AppendFault {
+  return { error, message }
+}
+
+function invalid(message: string): Validated {
+  return { fault: fault(ErrorCode.INVALID_RECORD, message) }
+}
+
+/** Produce v3 and later: exactly one batch of magic 2 a partition, as a client may write it. */
+export function validateClientBatch(records: Buffer, config: LogConfig, nowMs: number): Validated {
+  if (records.length < batch.BATCH_OVERHEAD) {
+    return invalid('Produce requests must contain exactly one record batch per partition')
+  }
+  const size = batch.batchSize(records, 0)
+  if (size > config.maxMessageBytes) return { fault: tooLarge(size, config) }
+  const bad = batch.checkBatch(records, 0, records.length)
+  if (bad !== null) return { fault: fault(ErrorCode[bad.error], bad.message) }
+  if (size !== records.length) {
+    return invalid('Produce requests must contain exactly one record batch per partition')
+  }
+  const claim = badClaim(records)
+  if (claim !== null) return invalid(claim)
+  return validateRecords(records, config, nowMs)
+}
+
+function tooLarge(size: number, config: LogConfig): AppendFault {
+  return fault(
+    ErrorCode.MESSAGE_TOO_LARGE,
+    `The record batch size is ${size} bytes which exceeds the maximum configured value of ${config.maxMessageBytes}`,
+  )
+}
+
+/** Header fields that a client must not set so. */
+function badClaim(records: Buffer): string | null {
+  const attributes = batch.attributes(records, 0)
+  if (batch.baseOffset(records, 0) !== 0) return 'The baseOffset of the record batch should be 0'
+  if (batch.isControl(attributes)) return 'Clients are not allowed to write control records'
+  if (batch.producerId(records, 0) >= 0 && batch.baseSequence(records, 0) < 0) {
+    return `Invalid sequence number ${batch.baseSequence(records, 0)} in a record batch with a producer id`
+  }
+  if (batch.isTransactional(attributes) && batch.producerId(records, 0) < 0) {
+    return 'A transactional record batch must have a producer id'
+  }
+  return null
+}
+
+/**
+ * The walk over the records; compressed ones are unpacked for it, as Kafka does. Apart, so that a profile shows what it
+ * costs.
+ */
+export function validateRecords(records: Buffer, config: LogConfig, nowMs: number): Validated {
+  const verdict = batch.checkRecords(records, 0, {
+    keyRequired: config.cleanupPolicy.includes('compact'),
+    earliestTimestampMs: nowMs - config.messageTimestampBeforeMaxMs,
+    latestTimestampMs: nowMs + config.messageTimestampAfterMaxMs,
+    logAppendTime: config.messageTimestampType === 'LogAppendTime',
+    maxDecompressedBytes: MAX_DECOMPRESSED_BYTES,
+  })
+  if (verdict.fault !== null) {
+    const { error, message } = verdict.fault
+    return { fault: { error: ErrorCode[error], message, recordErrors: verdict.recordErrors } }
+  }
+  const codec = targetCodec(config)
+  if (codec === null || codec === batch.codecOf(batch.attributes(records, 0))) {
+    return { fault: null, records, maxTimestampMs: verdict.maxTimestampMs }
+  }
+  const recompressed = recompress(records, codec)
+  if (recompressed.length > config.maxMessageBytes) return { fault: tooLarge(recompressed.length, config) }
+  return { fault: null, records: recompressed, maxTimestampMs: verdict.maxTimestampMs }
+}
+
+/** null: as the producer sent it. */
+function targetCodec(config: LogConfig): number | null {
+  switch (config.compressionType) {
+    case 'producer':
+      return null
+    case 'uncompressed':
+      return batch.Codec.NONE
+    case 'gzip':
+      return batch.Codec.GZIP
+    case 'snappy':
+      return batch.Codec.SNAPPY
+    case 'lz4':
+      return batch.Codec.LZ4
+    case 'zstd':
+      return batch.Codec.ZSTD
+  }
+}
+
+function recompress(records: Buffer, codec: number): Buffer {
+  const attributes = batch.attributes(records, 0)
+  return batch.buildBatch({
+    records: batch.decodeRecords(records, 0, MAX_DECOMPRESSED_BYTES),
+    codec,
+    producerId: batch.producerId(records, 0),
+    producerEpoch: batch.producerEpoch(records, 0),
+    baseSequence: batch.baseSequence(records, 0),
+    transactional: batch.isTransactional(attributes),
+    timestampType: batch.timestampTypeOf(attributes),
+  })
+}
+
+/** This broker's own batches, one or more: only what would break the log is looked at. */
+export function validateOwnBatches(records: Buffer): Validated {
+  if (records.length === 0) return invalid('There is no record batch to append')
+  let position = 0
+  let maxTimestampMs = -1
+  while (position < records.length) {
+    const bad = batch.checkBatch(records, position, records.length - position)
+    if (bad !== null) return { fault: fault(ErrorCode[bad.error], bad.message) }
+    maxTimestampMs = Math.max(maxTimestampMs, batch.maxTimestamp(records, position))
+    position += batch.batchSize(records, position)
+  }
+  return { fault: null, records, maxTimestampMs }
+}

@@ -1,0 +1,103 @@
+/**
+ * Flushes of one log. Whoever asks while a sync is under way shares the next one (group commit). The recovery point moves
+ * when everything below it is on disk.
+ */
+import type { Disk } from '../env/disk.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
+import type { Segment } from './segment.ts'
+
+export interface FlushParts {
+  readonly disk: Disk
+  readonly directory: string
+  readonly logDirectory: string
+  readonly epochs: LeaderEpochs
+  readonly recoveryPoint: number
+}
+
+export interface FlushScope {
+  readonly endOffset: number
+  readonly segments: readonly Segment[]
+}
+
+export class FlushQueue {
+  readonly #parts: FlushParts
+  #recoveryPoint: number
+  #underWay: Promise<void> | null = null
+  #next: Promise<void> | null = null
+  /** Files were made that a crash may forget. */
+  #namesChanged = false
+  #directoryIsDurable = false
+  /** Counts truncations: a flush that began before one must not move the recovery point by what it saw. */
+  #truncations = 0
+
+  constructor(parts: FlushParts) {
+    this.#parts = parts
+    this.#recoveryPoint = parts.recoveryPoint
+  }
+
+  get recoveryPoint(): number {
+    return this.#recoveryPoint
+  }
+
+  namesChanged(): void {
+    this.#namesChanged = true
+  }
+
+  truncatedTo(offset: number): void {
+    this.#truncations++
+    this.#recoveryPoint = Math.min(this.#recoveryPoint, offset)
+  }
+
+  /** `scope` is asked when the sync begins. */
+  flush(scope: () => FlushScope): Promise<void> {
+    if (this.#next !== null) return this.#next
+    if (this.#underWay !== null) {
+      this.#next = this.#underWay.then(
+        () => this.#startNext(scope),
+        () => this.#startNext(scope),
+      )
+      return this.#next
+    }
+    const { endOffset, segments } = scope()
+    if (this.#recoveryPoint >= endOffset && !this.#namesChanged) return Promise.resolve()
+    return this.#start(endOffset, segments)
+  }
+
+  #startNext(scope: () => FlushScope): Promise<void> {
+    this.#next = null
+    const { endOffset, segments } = scope()
+    return this.#start(endOffset, segments)
+  }
+
+  #start(endOffset: number, segments: readonly Segment[]): Promise<void> {
+    const underWay = this.flushUpTo(endOffset, segments).finally(() => {
+      if (this.#underWay === underWay) this.#underWay = null
+    })
+    this.#underWay = underWay
+    return underWay
+  }
+
+  async flushUpTo(endOffset: number, segments: readonly Segment[]): Promise<void> {
+    const truncations = this.#truncations
+    const syncs = segments.map((segment) => segment.sync())
+    await Promise.all(syncs)
+    if (truncations !== this.#truncations) return
+    this.#syncNames()
+    this.#parts.epochs.persist({ durable: true })
+    this.#recoveryPoint = Math.max(this.#recoveryPoint, endOffset)
+  }
+
+  #syncNames(): void {
+    if (!this.#namesChanged) return
+    const { disk, directory, logDirectory } = this.#parts
+    this.#namesChanged = false
+    try {
+      disk.syncDirectory(directory)
+      if (!this.#directoryIsDurable) disk.syncDirectory(logDirectory)
+      this.#directoryIsDurable = true
+    } catch (error) {
+      this.#namesChanged = true
+      throw error
+    }
+  }
+}

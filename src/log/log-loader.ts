@@ -1,0 +1,245 @@
+/**
+ * Loads one partition directory: removes leftovers, opens its segments, and after an unclean stop recovers them from the
+ * recovery point on. Order and rules of Kafka's LogLoader.
+ */
+import { DiskError } from '../env/disk.ts'
+import type { Logger } from '../env/env.ts'
+import {
+  CLEANED_SUFFIX,
+  DELETED_SUFFIX,
+  join,
+  LOG_SUFFIX,
+  OFFSET_INDEX_SUFFIX,
+  offsetFileName,
+  offsetOfFileName,
+  SWAP_SUFFIX,
+  TIME_INDEX_SUFFIX,
+  TRANSACTION_INDEX_SUFFIX,
+} from './file-names.ts'
+import { HeaderScan } from './header-scan.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
+import { recoverSegment } from './segment-recovery.ts'
+import { Segment, type SegmentHost } from './segment.ts'
+import type { ProducerSnapshots } from './producer-snapshots.ts'
+import type { ProducerState } from './producer-state.ts'
+import { replayProducers } from './producer-replay.ts'
+
+export interface LoadRequest {
+  readonly host: SegmentHost
+  readonly logger: Logger
+  readonly directory: string
+  /** File names in `directory`. */
+  readonly names: readonly string[]
+  /** The last stop wrote the clean marker. */
+  readonly clean: boolean
+  readonly recoveryPoint: number
+  /** From log-start-offset-checkpoint; 0 when it has no entry. */
+  readonly logStartOffset: number
+  readonly indexIntervalBytes: number
+  readonly nowMs: number
+  readonly producerIdExpirationMs: number
+  readonly epochs: LeaderEpochs
+  readonly snapshots: ProducerSnapshots
+  /** Filled when segments had to be recovered. */
+  readonly producers: ProducerState
+}
+
+export interface LoadedLog {
+  readonly segments: Segment[]
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+  readonly recoveryPoint: number
+  /** `producers` holds the state at the log end; otherwise it is still to be read from a snapshot. */
+  readonly producersLoaded: boolean
+}
+
+export function loadLog(request: LoadRequest): LoadedLog {
+  const names = removeLeftovers(request)
+  const segments = openSegments(request, names)
+  request.snapshots.removeStrays(new Set(segments.map(({ baseOffset }) => baseOffset)))
+  if (segments.length === 0) return emptyLog(request.logStartOffset)
+
+  recoverWhereNeeded(request, segments, new Set(names))
+  const logEndOffset = endOf(request, segments)
+  for (const segment of segments) segment.isActive = segment === segments.at(-1)
+  if (logEndOffset < request.logStartOffset) return dropAll(request, segments, logEndOffset)
+  const logStartOffset = Math.max(request.logStartOffset, segments[0].baseOffset)
+  if (!request.clean) {
+    request.epochs.truncateFromEnd(logEndOffset)
+    request.epochs.truncateFromStart(logStartOffset)
+    request.snapshots.removeAbove(logEndOffset)
+    loadProducers(request, segments, logEndOffset)
+  }
+  const recoveryPoint = request.clean ? logEndOffset : Math.min(request.recoveryPoint, logEndOffset)
+  return { segments, logStartOffset, logEndOffset, recoveryPoint, producersLoaded: !request.clean }
+}
+
+function emptyLog(logStartOffset: number): LoadedLog {
+  return {
+    segments: [],
+    logStartOffset,
+    logEndOffset: logStartOffset,
+    recoveryPoint: logStartOffset,
+    producersLoaded: true,
+  }
+}
+
+/** The records below the log start were asked to go, and more than that has gone. */
+function dropAll(request: LoadRequest, segments: Segment[], logEndOffset: number): LoadedLog {
+  request.logger.log('warn', 'log ends below its start offset, its segments are deleted', {
+    path: request.directory,
+    logEndOffset,
+    logStartOffset: request.logStartOffset,
+  })
+  for (const segment of segments) removeSegmentFiles(request, segment)
+  request.epochs.clear()
+  request.snapshots.removeAll()
+  return emptyLog(request.logStartOffset)
+}
+
+function removeSegmentFiles(request: LoadRequest, segment: Segment): void {
+  for (const path of segment.markDeleted()) request.host.disk.remove(path)
+}
+
+/** Unfinished deletions, compactions and splits. Returns the names that are there afterwards. */
+function removeLeftovers(request: LoadRequest): readonly string[] {
+  const { names, directory } = request
+  const { disk } = request.host
+  const isLeftover = (name: string) =>
+    name.endsWith(DELETED_SUFFIX) || name.endsWith(CLEANED_SUFFIX) || name.endsWith(SWAP_SUFFIX)
+  if (!names.some(isLeftover)) return names
+  const cleanedBases = names.filter((name) => name.endsWith(CLEANED_SUFFIX)).map(offsetOfFileName)
+  const firstCleaned = Math.min(Infinity, ...cleanedBases)
+  const swaps: string[] = []
+  for (const name of names.filter(isLeftover)) {
+    const finished = name.endsWith(SWAP_SUFFIX) && offsetOfFileName(name) < firstCleaned
+    if (finished) swaps.push(name)
+    else disk.remove(join(directory, name))
+  }
+  if (swaps.length > 0) finishSwaps(request, swaps)
+  return disk.list(directory)
+}
+
+/** Output of a finished compaction takes the place of the segments that it covers. */
+function finishSwaps(request: LoadRequest, swaps: readonly string[]): void {
+  const { directory, names, host } = request
+  let first = Infinity
+  let end = -1
+  for (const name of swaps.filter((swap) => swap.endsWith(LOG_SUFFIX + SWAP_SUFFIX))) {
+    const path = join(directory, name)
+    const next = nextOffsetOfFile(host, path, offsetOfFileName(name))
+    first = Math.min(first, offsetOfFileName(name))
+    end = Math.max(end, next)
+  }
+  for (const name of names) {
+    const offset = offsetOfFileName(name)
+    const isSegmentFile = !swaps.includes(name) && offset >= first && offset < end
+    if (isSegmentFile) host.disk.remove(join(directory, name))
+  }
+  for (const name of swaps) {
+    host.disk.rename(join(directory, name), join(directory, name.slice(0, -SWAP_SUFFIX.length)))
+  }
+}
+
+function nextOffsetOfFile(host: SegmentHost, path: string, baseOffset: number): number {
+  const file = host.disk.open(path, 'read')
+  try {
+    const scan = new HeaderScan(file, 0, file.size())
+    let next = baseOffset
+    while (scan.next()) next = scan.lastOffset + 1
+    scan.done()
+    return next
+  } finally {
+    file.close()
+  }
+}
+
+function openSegments(request: LoadRequest, names: readonly string[]): Segment[] {
+  const { directory, host } = request
+  const present = new Set(names)
+  for (const name of names) {
+    const isIndex = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX].some((suffix) => {
+      return name.endsWith(suffix)
+    })
+    const offset = offsetOfFileName(name)
+    if (isIndex && offset >= 0 && !present.has(offsetFileName(offset, LOG_SUFFIX))) {
+      host.disk.remove(join(directory, name))
+    }
+  }
+  return names
+    .filter((name) => name.endsWith(LOG_SUFFIX) && offsetOfFileName(name) >= 0)
+    .map(offsetOfFileName)
+    .sort((a, b) => a - b)
+    .map((base) => new Segment(host, directory, base, { createdMs: request.nowMs, isNew: false }))
+}
+
+function recoverWhereNeeded(request: LoadRequest, segments: Segment[], names: ReadonlySet<string>): void {
+  const firstUnflushed = request.clean ? segments.length : indexOfSegment(segments, request.recoveryPoint)
+  for (let index = 0; index < firstUnflushed; index++) {
+    const segment = segments[index]
+    const indexed = names.has(offsetFileName(segment.baseOffset, OFFSET_INDEX_SUFFIX))
+    if (!indexed || segment.transactions.isBroken()) recover(request, segments, index)
+  }
+  for (let index = firstUnflushed; index < segments.length; index++) {
+    const cutBytes = recover(request, segments, index)
+    if (cutBytes === 0) continue
+    // What follows a cut cannot be trusted to follow it.
+    for (const segment of segments.splice(index + 1)) removeSegmentFiles(request, segment)
+  }
+}
+
+/** Returns how many bytes were cut off. */
+function recover(request: LoadRequest, segments: readonly Segment[], index: number): number {
+  const segment = segments[index]
+  const { producers } = request
+  loadProducers(request, segments.slice(0, index), segment.baseOffset)
+  const { cutBytes, nextOffset, reason } = recoverSegment(segment, {
+    indexIntervalBytes: request.indexIntervalBytes,
+    epochs: request.epochs,
+    producers,
+  })
+  request.snapshots.removeAbove(nextOffset)
+  if (cutBytes > 0) {
+    request.logger.log('warn', 'log is cut at the first invalid batch', {
+      path: segment.path(LOG_SUFFIX),
+      offset: nextOffset,
+      position: segment.sizeBytes,
+      bytes: cutBytes,
+      reason,
+    })
+  }
+  const isLast = index === segments.length - 1
+  if (!isLast) request.snapshots.write(nextOffset, producers)
+  return cutBytes
+}
+
+/** Producer state as it was at `offset`: the newest snapshot, then the batches after it. */
+function loadProducers(request: LoadRequest, segments: readonly Segment[], offset: number): void {
+  replayProducers({
+    segments,
+    offset,
+    logStartOffset: request.logStartOffset,
+    snapshots: request.snapshots,
+    producers: request.producers,
+    nowMs: request.nowMs,
+    producerIdExpirationMs: request.producerIdExpirationMs,
+  })
+}
+
+function indexOfSegment(segments: readonly Segment[], offset: number): number {
+  let index = 0
+  while (index + 1 < segments.length && segments[index + 1].baseOffset <= offset) index++
+  return index
+}
+
+function endOf(request: LoadRequest, segments: Segment[]): number {
+  const last = segments[segments.length - 1]
+  try {
+    return last.findNextOffset()
+  } catch (error) {
+    // The marker said clean, the end of the file says otherwise.
+    if (!(error instanceof DiskError) || error.code !== 'IO') throw error
+    recover(request, segments, segments.length - 1)
+    return last.findNextOffset()
+  }
+}

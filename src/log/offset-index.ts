@@ -1,0 +1,136 @@
+/**
+ * The offset index of one segment (`.index`): 8-byte entries, int32 offset relative to the segment's base, int32 file
+ * position. Held in memory while its segment is in use; the file has exactly the entries' size.
+ */
+import type { Disk } from '../env/disk.ts'
+
+export const OFFSET_INDEX_ENTRY_BYTES = 8
+const MAX_RELATIVE_OFFSET = 0x7fff_ffff
+
+export class OffsetIndex {
+  readonly #baseOffset: number
+  /** Pairs (relative offset, position). */
+  #entries = new Int32Array(16)
+  #count = 0
+  #persisted = 0
+  #fileMayBeLonger = false
+
+  constructor(baseOffset: number) {
+    this.#baseOffset = baseOffset
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get memoryBytes(): number {
+    return this.#entries.byteLength
+  }
+
+  /** The base offset when there is no entry. */
+  get lastOffset(): number {
+    return this.#baseOffset + (this.#count === 0 ? 0 : this.#entries[2 * this.#count - 2])
+  }
+
+  entry(slot: number): { offset: number; position: number } {
+    return { offset: this.#baseOffset + this.#entries[2 * slot], position: this.#entries[2 * slot + 1] }
+  }
+
+  canHold(offset: number): boolean {
+    const relative = offset - this.#baseOffset
+    return relative >= 0 && relative <= MAX_RELATIVE_OFFSET
+  }
+
+  isFull(maxBytes: number): boolean {
+    return this.#count >= Math.floor(maxBytes / OFFSET_INDEX_ENTRY_BYTES)
+  }
+
+  /** Offsets must grow; an entry that would not is left out. */
+  append(offset: number, position: number): void {
+    if (this.#count > 0 && offset <= this.lastOffset) return
+    if (2 * this.#count === this.#entries.length) this.#grow(4 * this.#count)
+    this.#entries[2 * this.#count] = offset - this.#baseOffset
+    this.#entries[2 * this.#count + 1] = position
+    this.#count++
+  }
+
+  #grow(length: number): void {
+    const larger = new Int32Array(length)
+    larger.set(this.#entries)
+    this.#entries = larger
+  }
+
+  /** File position of the greatest entry at or below `offset`; 0 when there is none. */
+  lookup(offset: number): number {
+    const slot = this.#slotAtOrBelow(offset)
+    return slot < 0 ? 0 : this.#entries[2 * slot + 1]
+  }
+
+  #slotAtOrBelow(offset: number): number {
+    const relative = offset - this.#baseOffset
+    let low = 0
+    let high = this.#count - 1
+    while (low <= high) {
+      const middle = (low + high) >> 1
+      if (this.#entries[2 * middle] <= relative) low = middle + 1
+      else high = middle - 1
+    }
+    return high
+  }
+
+  /** Drops entries at or above `offset`. */
+  truncateTo(offset: number): void {
+    this.#cut(this.#slotAtOrBelow(offset - 1) + 1)
+  }
+
+  clear(): void {
+    this.#cut(0)
+    this.#fileMayBeLonger = true
+  }
+
+  #cut(count: number): void {
+    this.#count = count
+    if (count < this.#persisted) {
+      this.#persisted = count
+      this.#fileMayBeLonger = true
+    }
+  }
+
+  /** false when the file is not a well-formed index. */
+  load(bytes: Buffer): boolean {
+    const count = bytes.length / OFFSET_INDEX_ENTRY_BYTES
+    if (!Number.isInteger(count)) return false
+    const entries = new Int32Array(Math.max(16, 2 * count))
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    for (let i = 0; i < 2 * count; i++) entries[i] = view.getInt32(4 * i)
+    for (let i = 2; i < 2 * count; i += 2) {
+      if (entries[i] <= entries[i - 2] || entries[i + 1] <= entries[i - 1]) return false
+    }
+    if (count > 0 && (entries[0] < 0 || entries[1] < 0)) return false
+    this.#entries = entries
+    this.#count = count
+    this.#persisted = count
+    this.#fileMayBeLonger = false
+    return true
+  }
+
+  /** Writes the entries that the file does not have yet. */
+  persist(disk: Disk, path: string): void {
+    const upToDate = this.#persisted === this.#count && !this.#fileMayBeLonger
+    if (upToDate && this.#count > 0) return
+    const bytes = Buffer.allocUnsafe((this.#count - this.#persisted) * OFFSET_INDEX_ENTRY_BYTES)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    for (let i = 2 * this.#persisted; i < 2 * this.#count; i++) {
+      view.setInt32(4 * (i - 2 * this.#persisted), this.#entries[i])
+    }
+    const file = disk.open(path, 'write')
+    try {
+      if (bytes.length > 0) file.write([bytes], this.#persisted * OFFSET_INDEX_ENTRY_BYTES)
+      if (this.#fileMayBeLonger) file.truncate(this.#count * OFFSET_INDEX_ENTRY_BYTES)
+    } finally {
+      file.close()
+    }
+    this.#persisted = this.#count
+    this.#fileMayBeLonger = false
+  }
+}

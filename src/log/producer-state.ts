@@ -1,0 +1,164 @@
+/**
+ * The producers of one partition: sequence and epoch checks, open transactions (KIP-98). Changed by `record` alone, so
+ * that replaying the log gives the same state as appending did.
+ */
+import { ErrorCode } from '../protocol/error-codes.ts'
+import { ProducerEntry, type ProducedBatch, type ProducerBatch } from './producer-entry.ts'
+
+export interface EndMarker {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly coordinatorEpoch: number
+  readonly isAbort: boolean
+  readonly offset: number
+  readonly timestampMs: number
+}
+
+export interface CompletedTransaction {
+  readonly producerId: number
+  readonly firstOffset: number
+  readonly lastOffset: number
+  readonly isAborted: boolean
+}
+
+export type ProducerVerdict =
+  | { readonly verdict: 'accepted' }
+  | { readonly verdict: 'duplicate'; readonly batch: ProducerBatch }
+  | { readonly verdict: 'refused'; readonly error: number; readonly message: string }
+
+const ACCEPTED: ProducerVerdict = { verdict: 'accepted' }
+
+function refused(error: number, message: string): ProducerVerdict {
+  return { verdict: 'refused', error, message }
+}
+
+function follows(lastSequence: number, nextSequence: number): boolean {
+  return nextSequence === lastSequence + 1 || (nextSequence === 0 && lastSequence === 0x7fff_ffff)
+}
+
+export class ProducerState {
+  readonly #entries = new Map<number, ProducerEntry>()
+  readonly #inTransaction = new Set<ProducerEntry>()
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  entries(): Iterable<ProducerEntry> {
+    return this.#entries.values()
+  }
+
+  get(producerId: number): ProducerEntry | undefined {
+    return this.#entries.get(producerId)
+  }
+
+  /** `checkSequence` is off for this broker's own coordinators. */
+  check(batch: ProducedBatch, checkSequence: boolean): ProducerVerdict {
+    const entry = this.#entries.get(batch.producerId)
+    if (entry === undefined) return ACCEPTED
+    const { producerEpoch, firstSequence } = batch
+    if (checkSequence) {
+      const duplicate = entry.duplicateOf(producerEpoch, firstSequence, batch.lastSequence)
+      if (duplicate) return { verdict: 'duplicate', batch: duplicate }
+    }
+    if (producerEpoch < entry.epoch)
+      return refused(ErrorCode.INVALID_PRODUCER_EPOCH, staleEpoch(batch, entry))
+    if (checkSequence && !sequenceIsRight(batch, entry)) {
+      return refused(
+        ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        `Out of order sequence number for producer ${batch.producerId}: ${firstSequence} (epoch ${producerEpoch}) ` +
+          `after ${entry.lastSequence} (epoch ${entry.epoch})`,
+      )
+    }
+    if (entry.transactionFirstOffset >= 0 && !batch.isTransactional) {
+      return refused(
+        ErrorCode.INVALID_TXN_STATE,
+        `Expected a transactional write from producer ${batch.producerId}: its transaction is open`,
+      )
+    }
+    return ACCEPTED
+  }
+
+  checkMarker(marker: EndMarker): ProducerVerdict {
+    const entry = this.#entries.get(marker.producerId)
+    if (entry === undefined) return ACCEPTED
+    if (marker.producerEpoch < entry.epoch) {
+      return refused(ErrorCode.INVALID_PRODUCER_EPOCH, staleEpoch(marker, entry))
+    }
+    if (marker.coordinatorEpoch < entry.coordinatorEpoch) {
+      return refused(
+        ErrorCode.TRANSACTION_COORDINATOR_FENCED,
+        `Coordinator epoch ${marker.coordinatorEpoch} is older than ${entry.coordinatorEpoch}`,
+      )
+    }
+    return ACCEPTED
+  }
+
+  record(batch: ProducedBatch): void {
+    const entry = this.#entryOf(batch.producerId)
+    entry.add(batch)
+    if (batch.isTransactional) this.#inTransaction.add(entry)
+  }
+
+  /** null when the marker ended an empty transaction. */
+  recordMarker(marker: EndMarker): CompletedTransaction | null {
+    const entry = this.#entryOf(marker.producerId)
+    const firstOffset = entry.transactionFirstOffset
+    entry.endTransaction(marker)
+    this.#inTransaction.delete(entry)
+    if (firstOffset < 0) return null
+    const { producerId, offset, isAbort } = marker
+    return { producerId, firstOffset, lastOffset: offset, isAborted: isAbort }
+  }
+
+  #entryOf(producerId: number): ProducerEntry {
+    let entry = this.#entries.get(producerId)
+    if (entry === undefined) {
+      entry = new ProducerEntry(producerId)
+      this.#entries.set(producerId, entry)
+    }
+    return entry
+  }
+
+  /** First offset of the oldest open transaction; -1 when none is open. */
+  firstOpenTransactionOffset(): number {
+    let first = -1
+    for (const { transactionFirstOffset } of this.#inTransaction) {
+      if (first < 0 || transactionFirstOffset < first) first = transactionFirstOffset
+    }
+    return first
+  }
+
+  /** Replaces everything by what a snapshot held. */
+  restore(entries: readonly ProducerEntry[], nowMs: number, expirationMs: number): void {
+    this.clear()
+    for (const entry of entries) {
+      this.#entries.set(entry.producerId, entry)
+      if (entry.transactionFirstOffset >= 0) this.#inTransaction.add(entry)
+    }
+    this.expire(nowMs, expirationMs)
+  }
+
+  clear(): void {
+    this.#entries.clear()
+    this.#inTransaction.clear()
+  }
+
+  /** Forgets producers that were idle for too long and have no open transaction. */
+  expire(nowMs: number, expirationMs: number): void {
+    for (const entry of this.#entries.values()) {
+      const idle = nowMs - entry.lastTimestampMs >= expirationMs
+      if (idle && entry.transactionFirstOffset < 0) this.#entries.delete(entry.producerId)
+    }
+  }
+}
+
+function staleEpoch(batch: { producerId: number; producerEpoch: number }, entry: ProducerEntry): string {
+  return `Epoch ${batch.producerEpoch} of producer ${batch.producerId} is smaller than the last seen epoch ${entry.epoch}`
+}
+
+function sequenceIsRight(batch: ProducedBatch, entry: ProducerEntry): boolean {
+  if (entry.epoch === -1) return true
+  if (batch.producerEpoch !== entry.epoch) return batch.firstSequence === 0
+  return follows(entry.lastSequence, batch.firstSequence)
+}

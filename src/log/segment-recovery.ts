@@ -1,0 +1,128 @@
+/** Reads a segment whole, keeps the intact batches at its head, cuts the rest, rebuilds its indexes. */
+import { BATCH_OVERHEAD, checkBatch } from '../protocol/record-batch.ts'
+import * as batch from '../protocol/record-batch.ts'
+import type { DiskFile } from '../env/disk.ts'
+import { LogDirError } from './log-dir-error.ts'
+import { LOG_SUFFIX } from './file-names.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
+import { recordProducer } from './produced-batch.ts'
+import type { ProducerState } from './producer-state.ts'
+import type { Segment } from './segment.ts'
+
+const READ_BYTES = 1024 * 1024
+
+export interface RecoveryTarget {
+  readonly indexIntervalBytes: number
+  readonly epochs: LeaderEpochs
+  /** State at the segment's base; brought to its end. */
+  readonly producers: ProducerState
+}
+
+export interface Recovered {
+  readonly cutBytes: number
+  readonly nextOffset: number
+  /** Why it was cut; null when it was whole. */
+  readonly reason: string | null
+}
+
+/** A stretch of the file in memory, moved along it. */
+class Window {
+  buffer: Buffer
+  readonly #file: DiskFile
+  readonly #fileSize: number
+  #start = 0
+  #length = 0
+
+  constructor(file: DiskFile, fileSize: number) {
+    this.#file = file
+    this.#fileSize = fileSize
+    this.buffer = Buffer.allocUnsafeSlow(Math.min(Math.max(fileSize, BATCH_OVERHEAD), READ_BYTES))
+  }
+
+  /** Index in `buffer` of the bytes at `position`, of which `length` (as far as the file goes) are then there. */
+  hold(position: number, length: number): number {
+    if (position + length > this.#start + this.#length) {
+      if (length > this.buffer.length) this.buffer = Buffer.allocUnsafeSlow(length)
+      this.#length = this.#file.read(
+        this.buffer,
+        0,
+        Math.min(this.buffer.length, this.#fileSize - position),
+        position,
+      )
+      this.#start = position
+    }
+    return position - this.#start
+  }
+}
+
+/** Throws LogDirError FOREIGN_FORMAT for message formats 0 and 1: valid records that must not be cut. */
+export function recoverSegment(segment: Segment, target: RecoveryTarget): Recovered {
+  const size = segment.sizeBytes
+  const window = new Window(segment.file(), size)
+  segment.beginRebuild()
+  segment.transactions.clear()
+  let position = 0
+  let lastEntryPosition = 0
+  let nextOffset = segment.baseOffset
+  let reason: string | null = null
+  while (position < size) {
+    const available = size - position
+    let at = window.hold(position, BATCH_OVERHEAD)
+    const claimed = available < BATCH_OVERHEAD ? 0 : batch.batchSize(window.buffer, at)
+    if (claimed <= available) at = window.hold(position, claimed)
+    const { buffer } = window
+    reason = reasonToCut(segment, buffer, at, { available, nextOffset })
+    if (reason !== null) break
+    const lastOffset = batch.lastOffset(buffer, at)
+    const maxTimestampMs = batch.maxTimestamp(buffer, at)
+    lastEntryPosition = segment.rebuildEntry(
+      { position, lastOffset, maxTimestampMs },
+      lastEntryPosition,
+      target.indexIntervalBytes,
+    )
+    recordBatch(segment, buffer, at, target)
+    nextOffset = lastOffset + 1
+    position += claimed
+  }
+  segment.cutTo(position, nextOffset)
+  segment.endRebuild()
+  segment.finishIndexes()
+  return { cutBytes: size - position, nextOffset, reason }
+}
+
+function reasonToCut(
+  segment: Segment,
+  buffer: Buffer,
+  at: number,
+  { available, nextOffset }: { available: number; nextOffset: number },
+): string | null {
+  if (available < BATCH_OVERHEAD) return `${available} bytes are no record batch`
+  const bad = checkBatch(buffer, at, available)
+  if (bad !== null) {
+    const magic = batch.magic(buffer, at)
+    const isFirst = nextOffset === segment.baseOffset
+    if (isFirst && (magic === 0 || magic === 1) && batch.batchSize(buffer, at) <= available) {
+      const path = segment.path(LOG_SUFFIX)
+      throw new LogDirError(
+        'FOREIGN_FORMAT',
+        segment.directory,
+        `${path} holds message format ${magic}, not 2`,
+      )
+    }
+    return bad.message
+  }
+  const baseOffset = batch.baseOffset(buffer, at)
+  if (baseOffset < nextOffset) return `offset ${baseOffset} after ${nextOffset - 1}`
+  return segment.offsetIndex.canHold(batch.lastOffset(buffer, at)) ? null : `offset ${baseOffset} is too far`
+}
+
+function recordBatch(segment: Segment, buffer: Buffer, at: number, target: RecoveryTarget): void {
+  const epoch = batch.partitionLeaderEpoch(buffer, at)
+  if (epoch > target.epochs.latestEpoch) target.epochs.assign(epoch, batch.baseOffset(buffer, at))
+  const completed = recordProducer(target.producers, buffer, at)
+  if (completed === null || !completed.isAborted) return
+  const open = target.producers.firstOpenTransactionOffset()
+  const { producerId, firstOffset, lastOffset } = completed
+  const lastStableOffset = open < 0 ? lastOffset + 1 : open
+  segment.transactions.append({ producerId, firstOffset, lastOffset, lastStableOffset })
+}

@@ -1,0 +1,478 @@
+/** One segment: a `.log` file with its indexes. Opens nothing before it is used. */
+import { DiskError, type Disk, type DiskFile } from '../env/disk.ts'
+import { baseOffset, batchSize, BATCH_OVERHEAD, lastOffset } from '../protocol/record-batch.ts'
+import { HeaderScan } from './header-scan.ts'
+import {
+  DELETED_SUFFIX,
+  join,
+  LOG_SUFFIX,
+  OFFSET_INDEX_SUFFIX,
+  offsetFileName,
+  TIME_INDEX_SUFFIX,
+  TRANSACTION_INDEX_SUFFIX,
+} from './file-names.ts'
+import { OffsetIndex } from './offset-index.ts'
+import { EMPTY_SLICE, PooledSlice, type ReadBuffers } from './read-buffers.ts'
+import { RecentBatches } from './recent-batches.ts'
+import type { Resident, ResidentSegments } from './resident-segments.ts'
+import { TimeIndex, type TimeIndexEntry } from './time-index.ts'
+import { TransactionIndex } from './transaction-index.ts'
+import type { LogConfig, LogSlice, ReadOptions } from './types.ts'
+
+/** What the segments of a manager share. */
+export interface SegmentHost {
+  readonly disk: Disk
+  readonly buffers: ReadBuffers
+  readonly residents: ResidentSegments
+}
+
+/** One append: one or more batches that are written at once. */
+export interface Chunk {
+  readonly bytes: Buffer
+  readonly firstOffset: number
+  readonly lastOffset: number
+  readonly maxTimestampMs: number
+  /** Last offset of the first batch with that timestamp. */
+  readonly offsetOfMaxTimestamp: number
+}
+
+const REMEMBERED_READERS = 8
+const INDEX_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX]
+
+export class Segment implements Resident {
+  readonly baseOffset: number
+  readonly directory: string
+  readonly #host: SegmentHost
+  readonly transactions: TransactionIndex
+  #file: DiskFile | null = null
+  #offsetIndex: OffsetIndex | null = null
+  #timeIndex: TimeIndex | null = null
+  #recent: RecentBatches | null = null
+  /** -1: not asked yet */
+  #sizeBytes: number
+  #largest: TimeIndexEntry | null = null
+  /** Max timestamp of the first batch: what segment.ms counts from. null: not known. */
+  #rollTimestampMs: number | null = null
+  #bytesSinceIndexEntry = 0
+  /** Where the last few readers stopped: offset and position. */
+  #readerOffsets: number[] = []
+  #readerPositions: number[] = []
+  #nextReader = 0
+  createdMs: number
+  isActive = true
+  recentlyUsed = false
+  /** Bytes were written that no sync has covered. */
+  isDirty = false
+  #syncUnderWay: Promise<void> | null = null
+
+  constructor(
+    host: SegmentHost,
+    directory: string,
+    baseOffset: number,
+    state: { createdMs: number; isNew: boolean },
+  ) {
+    this.#host = host
+    this.directory = directory
+    this.baseOffset = baseOffset
+    this.createdMs = state.createdMs
+    this.#sizeBytes = state.isNew ? 0 : -1
+    if (state.isNew) {
+      this.#offsetIndex = new OffsetIndex(baseOffset)
+      this.#timeIndex = new TimeIndex(baseOffset)
+    }
+    this.transactions = new TransactionIndex(host.disk, this.path(TRANSACTION_INDEX_SUFFIX))
+  }
+
+  path(suffix: string): string {
+    return join(this.directory, offsetFileName(this.baseOffset, suffix))
+  }
+
+  get sizeBytes(): number {
+    if (this.#sizeBytes < 0) this.#sizeBytes = this.#host.disk.stat(this.path(LOG_SUFFIX))?.size ?? 0
+    return this.#sizeBytes
+  }
+
+  get indexMemoryBytes(): number {
+    return (this.#offsetIndex?.memoryBytes ?? 0) + (this.#timeIndex?.memoryBytes ?? 0)
+  }
+
+  file(): DiskFile {
+    this.recentlyUsed = true
+    if (this.#file === null) {
+      // A new segment's file is made by its first append; an old one that is gone must not come back empty.
+      const mode = this.isActive ? 'write' : 'read'
+      this.#file = this.#host.disk.open(this.path(LOG_SUFFIX), mode)
+      this.#host.residents.admit(this)
+    }
+    return this.#file
+  }
+
+  get offsetIndex(): OffsetIndex {
+    return this.#offsetIndex ?? this.#loadIndexes().offsets
+  }
+
+  get timeIndex(): TimeIndex {
+    return this.#timeIndex ?? this.#loadIndexes().times
+  }
+
+  #loadIndexes(): { offsets: OffsetIndex; times: TimeIndex } {
+    const offsets = new OffsetIndex(this.baseOffset)
+    const times = new TimeIndex(this.baseOffset)
+    const offsetBytes = this.#readOrNull(OFFSET_INDEX_SUFFIX)
+    const timeBytes = this.#readOrNull(TIME_INDEX_SUFFIX)
+    this.#offsetIndex = offsets
+    this.#timeIndex = times
+    const intact =
+      offsetBytes !== null && offsets.load(offsetBytes) && timeBytes !== null && times.load(timeBytes)
+    if (!intact) this.rebuildIndexes()
+    this.#host.residents.admit(this)
+    return { offsets, times }
+  }
+
+  #readOrNull(suffix: string): Buffer | null {
+    try {
+      return this.#host.disk.readFile(this.path(suffix))
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'NOT_FOUND') return null
+      throw error
+    }
+  }
+
+  /** The offset index file is there and its size can be right. */
+  hasOffsetIndexFile(): boolean {
+    const stat = this.#host.disk.stat(this.path(OFFSET_INDEX_SUFFIX))
+    return stat !== null && stat.size % 8 === 0
+  }
+
+  /** From the batch headers, by the rule of recovery: an entry for each batch more than the interval after the last. */
+  rebuildIndexes(indexIntervalBytes = 4096): void {
+    this.beginRebuild()
+    const scan = new HeaderScan(this.file(), 0, this.sizeBytes)
+    let lastEntryPosition = 0
+    while (scan.next()) {
+      lastEntryPosition = this.rebuildEntry(scan, lastEntryPosition, indexIntervalBytes)
+    }
+    scan.done()
+    this.endRebuild()
+  }
+
+  beginRebuild(): void {
+    this.#offsetIndex ??= new OffsetIndex(this.baseOffset)
+    this.#timeIndex ??= new TimeIndex(this.baseOffset)
+    this.#offsetIndex.clear()
+    this.#timeIndex.clear()
+    this.#largest = { timestampMs: -1, offset: this.baseOffset }
+  }
+
+  /** Returns the position of the last entry. */
+  rebuildEntry(
+    batch: { position: number; lastOffset: number; maxTimestampMs: number },
+    lastEntryPosition: number,
+    indexIntervalBytes: number,
+  ): number {
+    if (batch.maxTimestampMs > this.#largest!.timestampMs) {
+      this.#largest = { timestampMs: batch.maxTimestampMs, offset: batch.lastOffset }
+    }
+    if (batch.position - lastEntryPosition <= indexIntervalBytes) return lastEntryPosition
+    this.#offsetIndex!.append(batch.lastOffset, batch.position)
+    this.#timeIndex!.maybeAppend(this.#largest!.timestampMs, this.#largest!.offset)
+    return batch.position
+  }
+
+  endRebuild(): void {
+    this.#timeIndex!.maybeAppend(this.#largest!.timestampMs, this.#largest!.offset)
+  }
+
+  /** (largest timestamp, last offset of its batch); (-1, base) when nothing has a timestamp. */
+  largestTimestamp(): TimeIndexEntry {
+    return (this.#largest ??= this.timeIndex.lastEntry())
+  }
+
+  shouldRoll(chunk: Chunk, config: LogConfig, nowMs: number, jitterMs: number): boolean {
+    if (this.sizeBytes === 0) return !this.offsetIndex.canHold(chunk.lastOffset)
+    if (this.sizeBytes > config.segmentBytes - chunk.bytes.length) return true
+    if (this.#waitedForRollMs(chunk.maxTimestampMs, nowMs) > config.segmentMs - jitterMs) return true
+    if (!this.offsetIndex.canHold(chunk.lastOffset)) return true
+    return (
+      this.offsetIndex.isFull(config.segmentIndexBytes) || this.timeIndex.isFull(config.segmentIndexBytes)
+    )
+  }
+
+  #waitedForRollMs(maxTimestampMs: number, nowMs: number): number {
+    const from = this.rollTimestampMs()
+    return from >= 0 ? maxTimestampMs - from : nowMs - this.createdMs
+  }
+
+  /** Max timestamp of the first batch, -1 when there is none. */
+  rollTimestampMs(): number {
+    if (this.#rollTimestampMs === null) {
+      const scan = new HeaderScan(this.file(), 0, this.sizeBytes)
+      this.#rollTimestampMs = scan.next() ? scan.maxTimestampMs : -1
+      scan.done()
+    }
+    return this.#rollTimestampMs
+  }
+
+  /** Throws DiskError; then nothing was appended, though bytes may lie past the end until `cutUnfinishedWrite`. */
+  append(chunk: Chunk, indexIntervalBytes: number): void {
+    const position = this.sizeBytes
+    const largest = this.largestTimestamp()
+    const index = this.offsetIndex
+    this.file().write([chunk.bytes], position)
+    this.isDirty = true
+    this.#sizeBytes = position + chunk.bytes.length
+    if (position === 0) this.#rollTimestampMs = chunk.maxTimestampMs
+    if (chunk.maxTimestampMs > largest.timestampMs) {
+      this.#largest = { timestampMs: chunk.maxTimestampMs, offset: chunk.offsetOfMaxTimestamp }
+    }
+    if (this.#bytesSinceIndexEntry > indexIntervalBytes) {
+      index.append(chunk.lastOffset, position)
+      this.timeIndex.maybeAppend(this.#largest!.timestampMs, this.#largest!.offset)
+      this.#bytesSinceIndexEntry = 0
+    }
+    this.#bytesSinceIndexEntry += chunk.bytes.length
+    this.#remember(chunk, position)
+  }
+
+  #remember(chunk: Chunk, position: number): void {
+    const recent = (this.#recent ??= new RecentBatches())
+    const { bytes } = chunk
+    let at = 0
+    while (at < bytes.length) {
+      const size = batchSize(bytes, at)
+      recent.push(baseOffset(bytes, at), lastOffset(bytes, at), position + at, size)
+      at += size
+    }
+  }
+
+  /** After a failed append: the file gets back the size that it had. Throws DiskError. */
+  cutUnfinishedWrite(): void {
+    const file = this.file()
+    if (file.size() > this.sizeBytes) file.truncate(this.sizeBytes)
+  }
+
+  /** Position of the first batch that ends at or above `offset`; the segment's size when there is none. */
+  locate(offset: number): number {
+    const slot = this.#recent === null ? -1 : this.#recent.find(offset)
+    if (slot >= 0) return this.#recent!.position(slot)
+    const reader = this.#readerOffsets.indexOf(offset)
+    if (reader >= 0) return this.#readerPositions[reader]
+    const scan = new HeaderScan(this.file(), this.offsetIndex.lookup(offset), this.sizeBytes)
+    let found = false
+    while (!found && scan.next()) found = scan.lastOffset >= offset
+    scan.done()
+    if (!found && scan.position < this.sizeBytes) throw this.#corrupt(scan.position)
+    return scan.position
+  }
+
+  #corrupt(position: number): DiskError {
+    const path = this.path(LOG_SUFFIX)
+    return new DiskError('IO', path, `${path} holds no valid batch at position ${position}`)
+  }
+
+  /** null when every batch of this segment ends below `offset`. */
+  read(offset: number, options: ReadOptions): LogSlice | null {
+    const size = this.sizeBytes
+    if (size === 0) return null
+    const recent = this.#recent
+    const slot = recent === null ? -1 : recent.find(offset)
+    if (slot >= 0) {
+      const start = recent!.position(slot)
+      const end = recent!.endWithin(slot, options.maxBytes, options.upperBoundOffset, options.minOneBatch)
+      return end === start ? EMPTY_SLICE : this.#readRange(start, end)
+    }
+    const start = this.locate(offset)
+    return start === size ? null : this.#readFrom(start, options)
+  }
+
+  #readRange(start: number, end: number): LogSlice {
+    const length = end - start
+    const buffer = this.#host.buffers.take(length)
+    this.#readExactly(buffer, length, start)
+    return new PooledSlice(this.#host.buffers, buffer, 0, length)
+  }
+
+  #readExactly(buffer: Buffer, length: number, position: number): void {
+    if (this.file().read(buffer, 0, length, position) !== length) throw this.#corrupt(position)
+  }
+
+  /** Reads as much as may be wanted, then finds in memory where the last whole batch ends. */
+  #readFrom(start: number, options: ReadOptions): LogSlice {
+    const available = this.sizeBytes - start
+    const length = Math.min(available, Math.max(options.maxBytes, BATCH_OVERHEAD))
+    let buffer = this.#host.buffers.take(length)
+    this.#readExactly(buffer, length, start)
+    let end = 0
+    let nextOffset = -1
+    while (end + BATCH_OVERHEAD <= length) {
+      const size = batchSize(buffer, end)
+      if (size < BATCH_OVERHEAD || end + size > available) throw this.#corrupt(start + end)
+      if (baseOffset(buffer, end) >= options.upperBoundOffset) break
+      if (end + size > options.maxBytes && (end > 0 || !options.minOneBatch)) break
+      nextOffset = lastOffset(buffer, end) + 1
+      if (end + size > length) {
+        this.#host.buffers.give(buffer)
+        buffer = this.#host.buffers.take(size)
+        this.#readExactly(buffer, size, start)
+      }
+      end += size
+    }
+    if (end === 0) {
+      this.#host.buffers.give(buffer)
+      return EMPTY_SLICE
+    }
+    this.#rememberReader(nextOffset, start + end)
+    return new PooledSlice(this.#host.buffers, buffer, 0, end)
+  }
+
+  #rememberReader(offset: number, position: number): void {
+    this.#readerOffsets[this.#nextReader] = offset
+    this.#readerPositions[this.#nextReader] = position
+    this.#nextReader = (this.#nextReader + 1) % REMEMBERED_READERS
+  }
+
+  /** The offset after the last batch; the base when there is none. Found from the last index entry on. */
+  findNextOffset(): number {
+    const scan = new HeaderScan(this.file(), this.offsetIndex.lookup(Number.MAX_SAFE_INTEGER), this.sizeBytes)
+    let next = this.baseOffset
+    while (scan.next()) next = scan.lastOffset + 1
+    scan.done()
+    if (scan.position < this.sizeBytes) throw this.#corrupt(scan.position)
+    return next
+  }
+
+  /** Drops the batches that end at or above `offset`. Throws DiskError. */
+  truncateTo(offset: number, nowMs: number): void {
+    this.cutTo(this.locate(offset), offset)
+    if (this.#sizeBytes === 0) {
+      this.createdMs = nowMs
+      this.#rollTimestampMs = null
+    }
+    const last = this.timeIndex.lastEntry()
+    this.#largest = last
+    const scan = new HeaderScan(this.file(), this.offsetIndex.lookup(last.offset), this.sizeBytes)
+    while (scan.next()) {
+      if (scan.maxTimestampMs > this.#largest.timestampMs) {
+        this.#largest = { timestampMs: scan.maxTimestampMs, offset: scan.lastOffset }
+      }
+    }
+    scan.done()
+  }
+
+  /** Cuts file and indexes at a position; batches from it on end at or above `offset`. */
+  cutTo(position: number, offset: number): void {
+    if (position < this.sizeBytes) this.file().truncate(position)
+    this.isDirty = true
+    this.#sizeBytes = position
+    this.offsetIndex.truncateTo(offset)
+    this.timeIndex.truncateTo(offset)
+    this.transactions.truncateTo(offset)
+    this.#recent?.clear()
+    this.#readerOffsets = []
+    this.#readerPositions = []
+    this.#nextReader = 0
+    this.#bytesSinceIndexEntry = 0
+  }
+
+  /** The segment is full: last time index entry, index files written, memory of its batches freed. */
+  becomeInactive(): void {
+    this.finishIndexes()
+    this.isActive = false
+    this.isDirty = true
+    this.#recent = null
+  }
+
+  becomeActive(): void {
+    this.isActive = true
+    this.#closeFile()
+  }
+
+  finishIndexes(): void {
+    if (this.#offsetIndex === null || this.#timeIndex === null || this.#file === null) return
+    const { timestampMs, offset } = this.largestTimestamp()
+    this.#timeIndex.maybeAppend(timestampMs, offset)
+    this.#persistIndexes()
+  }
+
+  #persistIndexes(): void {
+    this.#offsetIndex?.persist(this.#host.disk, this.path(OFFSET_INDEX_SUFFIX))
+    this.#timeIndex?.persist(this.#host.disk, this.path(TIME_INDEX_SUFFIX))
+  }
+
+  /** Resolves when all bytes written so far are on disk. */
+  sync(): Promise<void> {
+    if (!this.isDirty) return this.#syncUnderWay ?? Promise.resolve()
+    this.isDirty = false
+    const sync = this.#syncFiles()
+      .catch((error: unknown) => {
+        this.isDirty = true
+        throw error
+      })
+      .finally(() => {
+        if (this.#syncUnderWay === sync) this.#syncUnderWay = null
+      })
+    this.#syncUnderWay = sync
+    return sync
+  }
+
+  async #syncFiles(): Promise<void> {
+    const syncs = [this.file().sync()]
+    // The indexes of a segment that is not active are complete, and not looked at again after a crash.
+    if (!this.isActive) syncs.push(this.#syncIndex(OFFSET_INDEX_SUFFIX), this.#syncIndex(TIME_INDEX_SUFFIX))
+    await Promise.all(syncs)
+  }
+
+  async #syncIndex(suffix: string): Promise<void> {
+    const file = this.#host.disk.open(this.path(suffix), 'write')
+    try {
+      await file.sync()
+    } finally {
+      file.close()
+    }
+  }
+
+  rest(): void {
+    // A new segment's empty indexes have no file to come back from.
+    if (this.#file !== null) this.#persistIndexes()
+    this.#closeFile()
+    this.#largest ??= this.#timeIndex === null ? null : this.#timeIndex.lastEntry()
+    if (this.sizeBytes === 0) return
+    this.#offsetIndex = null
+    this.#timeIndex = null
+  }
+
+  #closeFile(): void {
+    this.#file?.close()
+    this.#file = null
+  }
+
+  /** Files closed, indexes complete. */
+  close(): void {
+    this.finishIndexes()
+    this.abandon()
+  }
+
+  /** Closes the file and writes nothing. */
+  abandon(): void {
+    this.#closeFile()
+    this.#host.residents.leave(this)
+  }
+
+  /** Renames the files for removal and returns their new paths. The open file can be read until `abandon`. */
+  markDeleted(): string[] {
+    const renamed: string[] = []
+    for (const suffix of [LOG_SUFFIX, ...INDEX_SUFFIXES]) {
+      const path = this.path(suffix)
+      if (this.#host.disk.stat(path) === null) continue
+      this.#host.disk.rename(path, path + DELETED_SUFFIX)
+      renamed.push(path + DELETED_SUFFIX)
+    }
+    this.abandon()
+    return renamed
+  }
+
+  /** When the `.log` file was last written, for retention of records without timestamps. */
+  modifiedMs(): number {
+    return this.#host.disk.stat(this.path(LOG_SUFFIX))?.modifiedMs ?? this.createdMs
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The time index of one segment (`.timeindex`): 12-byte entries, int64 largest timestamp so far, int32 relative last
+ * offset of the batch that holds it. Timestamps grow strictly.
+ */
+import type { Disk } from '../env/disk.ts'
+
+export const TIME_INDEX_ENTRY_BYTES = 12
+
+export interface TimeIndexEntry {
+  readonly timestampMs: number
+  readonly offset: number
+}
+
+export class TimeIndex {
+  readonly #baseOffset: number
+  #timestamps = new Float64Array(8)
+  #offsets = new Int32Array(8)
+  #count = 0
+  #persisted = 0
+  #fileMayBeLonger = false
+
+  constructor(baseOffset: number) {
+    this.#baseOffset = baseOffset
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get memoryBytes(): number {
+    return this.#timestamps.byteLength + this.#offsets.byteLength
+  }
+
+  entry(slot: number): TimeIndexEntry {
+    return { timestampMs: this.#timestamps[slot], offset: this.#baseOffset + this.#offsets[slot] }
+  }
+
+  /** (-1, base offset) when there is none. */
+  lastEntry(): TimeIndexEntry {
+    return this.#count === 0 ? { timestampMs: -1, offset: this.#baseOffset } : this.entry(this.#count - 1)
+  }
+
+  /** One slot is kept for the entry that a roll adds. */
+  isFull(maxBytes: number): boolean {
+    return this.#count >= Math.floor(maxBytes / TIME_INDEX_ENTRY_BYTES) - 1
+  }
+
+  /** Appends when the timestamp is greater than the last one. */
+  maybeAppend(timestampMs: number, offset: number): void {
+    const last = this.#count === 0 ? -1 : this.#timestamps[this.#count - 1]
+    if (timestampMs <= last) return
+    if (this.#count === this.#timestamps.length) this.#grow()
+    this.#timestamps[this.#count] = timestampMs
+    this.#offsets[this.#count] = offset - this.#baseOffset
+    this.#count++
+  }
+
+  #grow(): void {
+    const timestamps = new Float64Array(2 * this.#count)
+    timestamps.set(this.#timestamps)
+    this.#timestamps = timestamps
+    const offsets = new Int32Array(2 * this.#count)
+    offsets.set(this.#offsets)
+    this.#offsets = offsets
+  }
+
+  /** The greatest entry with a timestamp at or below the given one; (-1, base offset) when there is none. */
+  lookup(timestampMs: number): TimeIndexEntry {
+    let low = 0
+    let high = this.#count - 1
+    while (low <= high) {
+      const middle = (low + high) >> 1
+      if (this.#timestamps[middle] <= timestampMs) low = middle + 1
+      else high = middle - 1
+    }
+    return high < 0 ? { timestampMs: -1, offset: this.#baseOffset } : this.entry(high)
+  }
+
+  /** Drops entries at or above `offset`. */
+  truncateTo(offset: number): void {
+    const relative = offset - this.#baseOffset
+    let count = this.#count
+    while (count > 0 && this.#offsets[count - 1] >= relative) count--
+    this.#cut(count)
+  }
+
+  clear(): void {
+    this.#cut(0)
+    this.#fileMayBeLonger = true
+  }
+
+  #cut(count: number): void {
+    this.#count = count
+    if (count < this.#persisted) {
+      this.#persisted = count
+      this.#fileMayBeLonger = true
+    }
+  }
+
+  /** false when the file is not a well-formed index. */
+  load(bytes: Buffer): boolean {
+    const count = bytes.length / TIME_INDEX_ENTRY_BYTES
+    if (!Number.isInteger(count)) return false
+    const timestamps = new Float64Array(Math.max(8, count))
+    const offsets = new Int32Array(Math.max(8, count))
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    for (let i = 0; i < count; i++) {
+      timestamps[i] = view.getInt32(12 * i) * 0x1_0000_0000 + view.getUint32(12 * i + 4)
+      offsets[i] = view.getInt32(12 * i + 8)
+      if (offsets[i] < 0 || (i > 0 && (timestamps[i] <= timestamps[i - 1] || offsets[i] < offsets[i - 1]))) {
+        return false
+      }
+    }
+    this.#timestamps = timestamps
+    this.#offsets = offsets
+    this.#count = count
+    this.#persisted = count
+    this.#fileMayBeLonger = false
+    return true
+  }
+
+  /** Writes the entries that the file does not have yet. */
+  persist(disk: Disk, path: string): void {
+    const upToDate = this.#persisted === this.#count && !this.#fileMayBeLonger
+    if (upToDate && this.#count > 0) return
+    const bytes = Buffer.allocUnsafe((this.#count - this.#persisted) * TIME_INDEX_ENTRY_BYTES)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    for (let i = this.#persisted; i < this.#count; i++) {
+      const at = (i - this.#persisted) * TIME_INDEX_ENTRY_BYTES
+      view.setInt32(at, Math.floor(this.#timestamps[i] / 0x1_0000_0000))
+      view.setUint32(at + 4, this.#timestamps[i] >>> 0)
+      view.setInt32(at + 8, this.#offsets[i])
+    }
+    const file = disk.open(path, 'write')
+    try {
+      if (bytes.length > 0) file.write([bytes], this.#persisted * TIME_INDEX_ENTRY_BYTES)
+      if (this.#fileMayBeLonger) file.truncate(this.#count * TIME_INDEX_ENTRY_BYTES)
+    } finally {
+      file.close()
+    }
+    this.#persisted = this.#count
+    this.#fileMayBeLonger = false
+  }
+}

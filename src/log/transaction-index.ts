@@ -1,0 +1,98 @@
+/**
+ * Aborted transactions of one segment (`.txnindex`): 34-byte entries, int16 version 0, int64 producerId, int64
+ * firstOffset, int64 lastOffset (the abort marker), int64 lastStableOffset at that time. The file exists only where
+ * something was aborted.
+ */
+import { DiskError, type Disk } from '../env/disk.ts'
+
+export const TRANSACTION_INDEX_ENTRY_BYTES = 34
+
+export interface AbortedTransactionEntry {
+  readonly producerId: number
+  readonly firstOffset: number
+  readonly lastOffset: number
+  readonly lastStableOffset: number
+}
+
+function encode(entry: AbortedTransactionEntry): Buffer {
+  const bytes = Buffer.alloc(TRANSACTION_INDEX_ENTRY_BYTES)
+  bytes.writeBigInt64BE(BigInt(entry.producerId), 2)
+  bytes.writeBigInt64BE(BigInt(entry.firstOffset), 10)
+  bytes.writeBigInt64BE(BigInt(entry.lastOffset), 18)
+  bytes.writeBigInt64BE(BigInt(entry.lastStableOffset), 26)
+  return bytes
+}
+
+/** null when the file is broken. */
+export function decodeTransactionIndex(bytes: Buffer): AbortedTransactionEntry[] | null {
+  if (bytes.length % TRANSACTION_INDEX_ENTRY_BYTES !== 0) return null
+  const entries: AbortedTransactionEntry[] = []
+  for (let at = 0; at < bytes.length; at += TRANSACTION_INDEX_ENTRY_BYTES) {
+    if (bytes.readInt16BE(at) !== 0) return null
+    entries.push({
+      producerId: Number(bytes.readBigInt64BE(at + 2)),
+      firstOffset: Number(bytes.readBigInt64BE(at + 10)),
+      lastOffset: Number(bytes.readBigInt64BE(at + 18)),
+      lastStableOffset: Number(bytes.readBigInt64BE(at + 26)),
+    })
+  }
+  return entries
+}
+
+export class TransactionIndex {
+  readonly #disk: Disk
+  path: string
+  #entries: AbortedTransactionEntry[] | null = null
+
+  constructor(disk: Disk, path: string) {
+    this.#disk = disk
+    this.path = path
+  }
+
+  entries(): readonly AbortedTransactionEntry[] {
+    return (this.#entries ??= this.#read() ?? [])
+  }
+
+  #read(): AbortedTransactionEntry[] | null {
+    try {
+      return decodeTransactionIndex(this.#disk.readFile(this.path))
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'NOT_FOUND') return []
+      throw error
+    }
+  }
+
+  isBroken(): boolean {
+    return this.#entries === null && this.#read() === null
+  }
+
+  append(entry: AbortedTransactionEntry): void {
+    const count = this.entries().length
+    const file = this.#disk.open(this.path, 'write')
+    try {
+      file.write([encode(entry)], count * TRANSACTION_INDEX_ENTRY_BYTES)
+    } finally {
+      file.close()
+    }
+    this.#entries!.push(entry)
+  }
+
+  /** Drops what ended at or above `offset`. */
+  truncateTo(offset: number): void {
+    const kept = this.entries().filter((entry) => entry.lastOffset < offset)
+    if (kept.length === this.entries().length) return
+    this.#entries = kept
+    if (kept.length === 0) return this.#disk.remove(this.path)
+    const file = this.#disk.open(this.path, 'write')
+    try {
+      file.truncate(kept.length * TRANSACTION_INDEX_ENTRY_BYTES)
+    } finally {
+      file.close()
+    }
+  }
+
+  clear(): void {
+    this.#disk.remove(this.path)
+    this.#entries = []
+  }
+}
