@@ -16,12 +16,12 @@ export type Start = (directory: string) => Promise<Broker>
 /** Deleted topics give their room back at once, on both: a series writes more than a tmpfs holds. */
 const sameSettings = ['log.segment.delete.delay.ms=0', 'log.initial.task.delay.ms=1000']
 
-/** `node dist/odradek.js`, as `npm start` runs it. `nodeFlags` for a profile. */
-export async function startOdradek(directory: string, nodeFlags: readonly string[] = []): Promise<Broker> {
+/** `node dist/odradek.js`, as `npm start` runs it; a profile gives flags and a bundle of its own. */
+export async function startOdradek(directory: string, program = [odradekBundle()]): Promise<Broker> {
   const port = await freePort()
   const overrides = sameSettings.flatMap((setting) => ['--override', setting])
-  const args = [...nodeFlags, odradekBundle(), '--port', String(port), '--data-dir', directory, ...overrides]
-  const started = await startServer(process.execPath, args, /ready/i)
+  const args = [...program, '--port', String(port), '--data-dir', directory, ...overrides]
+  const started = await startServer(process.execPath, args, /^odradek .* ready in /m)
   return { ...started, port }
 }
 

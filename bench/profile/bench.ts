@@ -1,17 +1,19 @@
 /**
- * Where Odradek's CPU goes: the built bundle under `node --cpu-prof` and rdperf's load, the functions with the most self
+ * Where Odradek's CPU goes: src bundled as the build does, under `node --cpu-prof` and rdperf's load, the functions with the most self
  * time printed. For a look, not for a record: sampling itself costs. --mode produce|consume --size 100|1000 --codec none|lz4
  * --seconds-worth N (about so much load) --top N
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startOdradek, workDirectory } from '../lab/brokers.ts'
 import type { Broker } from '../lab/brokers.ts'
 import { consumeByRdperf, produceByRdperf } from '../lab/load.ts'
 import type { Load } from '../lab/load.ts'
+import { cache } from '../lab/tools.ts'
 import { createTopic, withWire } from '../lab/wire.ts'
-import { selfTimes } from './cpu-profile.ts'
+import { asBundledModule, selfTimes } from './cpu-profile.ts'
 import type { CpuProfile } from './cpu-profile.ts'
 
 const { values } = parseArgs({
@@ -43,12 +45,15 @@ async function drive(broker: Broker): Promise<void> {
   } else console.log(await produceByRdperf(broker, produced))
 }
 
-const broker = await startOdradek(dataDirectory, ['--cpu-prof', `--cpu-prof-dir=${work.path}`])
+const bundle = join(cache, 'bench', 'profiled-odradek.mjs')
+const broker = await startOdradek(dataDirectory, ['--cpu-prof', `--cpu-prof-dir=${work.path}`, bundle])
 await drive(broker)
 await broker.stop()
 const file = readdirSync(work.path).find((name) => name.endsWith('.cpuprofile'))
 if (file === undefined) throw new Error('node wrote no profile: did the broker end cleanly?')
-const times = selfTimes(JSON.parse(readFileSync(join(work.path, file), 'utf8')) as CpuProfile)
+const profile = JSON.parse(readFileSync(join(work.path, file), 'utf8')) as CpuProfile
+const locate = asBundledModule(pathToFileURL(bundle).href, readFileSync(bundle, 'utf8'))
+const times = selfTimes(profile, locate)
 for (const { what, ms, share } of times.slice(0, Number(values.top)))
   console.log(`${(share * 100).toFixed(1).padStart(5)} % ${ms.toFixed(0).padStart(6)} ms  ${what}`)
 work.remove()

@@ -21,11 +21,26 @@ export interface SelfTime {
   readonly share: number
 }
 
+/** Where a line (from 0) of a file was written. */
+export type Locate = (url: string, line: number) => string
+
+export const asFileAndLine: Locate = (url, line) => `${url.split('/').slice(-2).join('/')}:${line + 1}`
+
+/** Lines of an esbuild bundle that is not minified: each module stands under a comment with its path. */
+export function asBundledModule(bundleUrl: string, bundle: string): Locate {
+  let module = ''
+  const modules = bundle.split('\n').map((text) => {
+    module = /^ *\/\/ (\S+\.ts)$/.exec(text)?.[1] ?? module
+    return module
+  })
+  return (url, line) => (url === bundleUrl ? modules[line] : asFileAndLine(url, line))
+}
+
 /** Self time by function, the most expensive first; idle time is left out. */
-export function selfTimes(profile: CpuProfile): SelfTime[] {
+export function selfTimes(profile: CpuProfile, locate: Locate = asFileAndLine): SelfTime[] {
   const names = new Map(
     profile.nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => {
-      const place = url === '' ? '' : ` (${url.split('/').slice(-2).join('/')}:${lineNumber + 1})`
+      const place = url === '' ? '' : ` (${locate(url, lineNumber)})`
       return [id, (functionName || '(anonymous)') + place]
     }),
   )

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { selfTimes } from '../../bench/profile/cpu-profile.ts'
+import { asBundledModule, selfTimes } from '../../bench/profile/cpu-profile.ts'
 
 const frame = (functionName: string, url = '', lineNumber = 0) => ({ functionName, url, lineNumber })
 
@@ -19,6 +19,17 @@ describe('self times of a CPU profile', () => {
       { what: 'append (dist/odradek.js:42)', ms: 3, share: 0.75 },
       { what: '(anonymous) (node:net:7)', ms: 1, share: 0.25 },
     ])
+  })
+
+  test('a line of a bundle belongs to the module whose path stands above it', () => {
+    const locate = asBundledModule('file:///b.mjs', '// src/a.ts\nfoo()\n  // src/log/b.ts\n\nbar()')
+    expect([0, 1, 2, 4].map((line) => locate('file:///b.mjs', line))).toEqual([
+      'src/a.ts',
+      'src/a.ts',
+      'src/log/b.ts',
+      'src/log/b.ts',
+    ])
+    expect(locate('node:net', 4)).toBe('node:net:5')
   })
 
   test('a profile of nothing but waiting has no function', () => {
