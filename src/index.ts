@@ -43,15 +43,19 @@ export interface RunningBroker extends AsyncDisposable {
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
   const logger = options.logger ?? silentLogger
+  const topics = (options.topics ?? []).map(newTopic)
   const ephemeral = options.dataDir === undefined ? createEphemeralDirectory() : null
+  const env = createNodeEnv(logger)
+  const directory = options.dataDir ?? ephemeral!.path
+  const coordination = createEmbeddedCoordination({ ...env, directory })
+  const release = async (): Promise<void> => {
+    await coordination.close()
+    ephemeral?.remove()
+  }
   try {
-    const config = configOf(options, options.dataDir ?? ephemeral!.path)
-    const env = createNodeEnv(logger)
-    const coordination = createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
-    const topics = (options.topics ?? []).map(newTopic)
-    const broker = await Broker.start(config, { ...env, coordination }, { topics })
+    const broker = await Broker.start(configOf(options, directory), { ...env, coordination }, { topics })
     let stopped: Promise<void> | null = null
-    const stop = (): Promise<void> => (stopped ??= broker.stop().finally(() => ephemeral?.remove()))
+    const stop = (): Promise<void> => (stopped ??= broker.stop().finally(release))
     const [listener] = broker.listeners
     return {
       bootstrapServers: `${listener.advertisedHost}:${listener.advertisedPort}`,
@@ -61,7 +65,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
       [Symbol.asyncDispose]: stop,
     }
   } catch (error) {
-    ephemeral?.remove()
+    await release()
     throw error
   }
 }

@@ -56,6 +56,7 @@ export function buildParts(
     clusterId,
     configFor,
     settings: logSettings(config),
+    alreadyLocked: true,
     highWatermarkOf: (topic, partition) => replicas.highWatermarkOf(topic, partition),
   })
   const replicas = new ReplicaManager(
@@ -182,6 +183,7 @@ function logSettings(config: BrokerConfig) {
     highWatermarkCheckpointIntervalMs: config.get('replica.high.watermark.checkpoint.interval.ms'),
     retentionCheckIntervalMs: config.get('log.retention.check.interval.ms'),
     producerIdExpirationMs: config.get('producer.id.expiration.ms'),
+    producerIdExpirationCheckIntervalMs: config.get('producer.id.expiration.check.interval.ms'),
   }
 }
 
