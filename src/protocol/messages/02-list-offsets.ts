@@ -7,7 +7,7 @@ export const listOffsetsApi = api({
   versions: [1, 9],
   flexibleFrom: 6,
   request: {
-    replicaId: int32.default(-1),
+    replicaId: int32,
     isolationLevel: int8.from(2),
     topics: array({
       name: string,
