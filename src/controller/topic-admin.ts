@@ -160,8 +160,8 @@ export class TopicAdmin {
     }
     const marked = await Promise.all(
       topics.map(async ({ name, topicId }): Promise<DeletedTopic> => {
-        if (name !== null && topicId !== ZERO_UUID) {
-          const message = 'Topic name and topic ID can not both be specified.'
+        if ((name !== null) === (topicId !== ZERO_UUID)) {
+          const message = 'Either the name or the id of a topic must be given, and not both.'
           return { name, topicId, error: ErrorCode.INVALID_REQUEST, message }
         }
         const topic = name === null ? metadata.topicById(topicId) : metadata.topic(name)
