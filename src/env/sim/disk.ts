@@ -1,0 +1,395 @@
+/**
+ * A disk in memory that forgets what was not synced. Writes, truncations and directory entries count as durable only
+ * after `sync` or `syncDirectory`; `crash` drops, keeps or tears the rest by the seed, as a power cut does. `kill` is the
+ * milder end: the process is gone, every byte stays.
+ */
+import { DiskError, type Disk, type DiskErrorCode, type DiskFile, type DiskStat } from '../disk.ts'
+import type { Clock, Random } from '../env.ts'
+
+type Change =
+  | { readonly type: 'write'; readonly position: number; readonly bytes: Buffer }
+  | { readonly type: 'truncate'; readonly size: number }
+
+export type DiskOperation =
+  'open' | 'read' | 'write' | 'truncate' | 'sync' | 'rename' | 'remove' | 'makeDirectory'
+
+export interface PlannedFailure {
+  readonly operation: DiskOperation
+  readonly code: DiskErrorCode
+  /** Only for paths that contain this. */
+  readonly pathPart?: string
+  /** Of a failing write: how many bytes get through. */
+  readonly bytesWritten?: number
+}
+
+/** What a crash does to what was not synced: each change by itself kept, dropped or torn; or all dropped; or all kept. */
+export type CrashMode = 'random' | 'drop' | 'keep'
+
+class FileNode {
+  bytes = Buffer.alloc(0)
+  size = 0
+  durable = Buffer.alloc(0)
+  unsynced: Change[] = []
+  modifiedMs = 0
+
+  apply(change: Change): void {
+    if (change.type === 'truncate') this.#resize(change.size)
+    else {
+      this.#resize(Math.max(this.size, change.position + change.bytes.length))
+      change.bytes.copy(this.bytes, change.position)
+    }
+  }
+
+  #resize(size: number): void {
+    if (size > this.bytes.length) {
+      const larger = Buffer.alloc(Math.max(size, 2 * this.bytes.length))
+      this.bytes.copy(larger, 0, 0, this.size)
+      this.bytes = larger
+    }
+    if (size < this.size) this.bytes.fill(0, size, this.size)
+    this.size = size
+  }
+
+  /** The first `count` unsynced changes are on the platter. */
+  settle(count: number): void {
+    if (count === 0) return
+    const rest = this.unsynced.slice(count)
+    this.reset(this.durable)
+    for (const change of this.unsynced.slice(0, count)) this.apply(change)
+    this.durable = Buffer.from(this.bytes.subarray(0, this.size))
+    this.unsynced = rest
+    for (const change of rest) this.apply(change)
+  }
+
+  reset(content: Buffer): void {
+    this.bytes = Buffer.from(content)
+    this.size = content.length
+  }
+
+  crash(mode: CrashMode, random: Random): void {
+    const changes = this.unsynced
+    this.unsynced = []
+    if (mode !== 'keep' && changes.length > 0) {
+      this.reset(this.durable)
+      if (mode === 'random') this.#applySome(changes, random)
+    }
+    this.durable = Buffer.from(this.bytes.subarray(0, this.size))
+  }
+
+  /** Half of the time in order up to some change, else any of them; the last one may be torn. */
+  #applySome(changes: readonly Change[], random: Random): void {
+    const inOrder = random.next() < 0.5
+    const kept = inOrder
+      ? changes.slice(0, Math.floor(random.next() * (changes.length + 1)))
+      : changes.filter(() => random.next() < 0.5)
+    kept.forEach((change, index) => {
+      const torn = index === kept.length - 1 && change.type === 'write' && random.next() < 0.5
+      if (!torn || change.type !== 'write') return this.apply(change)
+      const length = Math.floor(random.next() * change.bytes.length)
+      this.apply({ ...change, bytes: change.bytes.subarray(0, length) })
+    })
+  }
+}
+
+class DirectoryNode {
+  entries = new Map<string, Node>()
+  durable = new Map<string, Node>()
+
+  crash(mode: CrashMode, random: Random): void {
+    if (mode !== 'keep') {
+      const names = new Set([...this.entries.keys(), ...this.durable.keys()])
+      for (const name of names) {
+        const before = this.durable.get(name)
+        if (before === this.entries.get(name) || (mode === 'random' && random.next() < 0.5)) continue
+        if (before === undefined) this.entries.delete(name)
+        else this.entries.set(name, before)
+      }
+    }
+    this.durable = new Map(this.entries)
+    for (const node of this.entries.values()) node.crash(mode, random)
+  }
+}
+
+type Node = FileNode | DirectoryNode
+
+export interface SimDiskOptions {
+  readonly random: Random
+  readonly clock?: Pick<Clock, 'nowMs'>
+  readonly capacityBytes?: number
+}
+
+export class SimDisk implements Disk {
+  /** Writes that would go beyond it write what fits and fail with NO_SPACE. */
+  capacityBytes: number
+  /** Counts processes: a file opened by an earlier one is of no use any more. */
+  generation = 0
+  readonly #random: Random
+  readonly #nowMs: () => number
+  readonly #root = new DirectoryNode()
+  readonly #locks = new Set<string>()
+  #failures: PlannedFailure[] = []
+
+  constructor(options: SimDiskOptions) {
+    this.#random = options.random
+    this.#nowMs = () => options.clock?.nowMs() ?? 0
+    this.capacityBytes = options.capacityBytes ?? Infinity
+  }
+
+  /** Power is cut: open files are dead, locks are free, unsynced changes meet `mode`. */
+  crash(mode: CrashMode = 'random'): void {
+    this.kill()
+    this.#root.crash(mode, this.#random)
+  }
+
+  /** The process is killed: open files are dead, locks are free, no byte is lost. */
+  kill(): void {
+    this.generation++
+    this.#locks.clear()
+    this.#failures = []
+  }
+
+  /** The next operation of this kind fails. Several plans are met in order. */
+  failNext(failure: PlannedFailure): void {
+    this.#failures.push(failure)
+  }
+
+  /** Throws if a failure was planned for this. */
+  meetFailure(operation: DiskOperation, path: string): void {
+    const failure = this.takeFailure(operation, path)
+    if (failure) throw new DiskError(failure.code, path, `${failure.code}: ${operation} ${path} (simulated)`)
+  }
+
+  takeFailure(operation: DiskOperation, path: string): PlannedFailure | undefined {
+    const index = this.#failures.findIndex((failure) => {
+      return failure.operation === operation && path.includes(failure.pathPart ?? '')
+    })
+    return index < 0 ? undefined : this.#failures.splice(index, 1)[0]
+  }
+
+  usedBytes(): number {
+    const sizeOf = (node: Node): number =>
+      node instanceof FileNode
+        ? node.size
+        : [...node.entries.values()].reduce((sum, each) => sum + sizeOf(each), 0)
+    return sizeOf(this.#root)
+  }
+
+  touch(node: FileNode): void {
+    node.modifiedMs = this.#nowMs()
+  }
+
+  /** For tests that damage files: changes a byte where it lies. */
+  corrupt(path: string, position: number, change: (byte: number) => number): void {
+    const node = this.#file(path)
+    node.bytes[position] = change(node.bytes[position])
+    node.durable = Buffer.from(node.bytes.subarray(0, node.size))
+    node.unsynced = []
+  }
+
+  #split(path: string): string[] {
+    return path.split('/').filter((part) => part !== '')
+  }
+
+  #find(path: string): Node | undefined {
+    let node: Node | undefined = this.#root
+    for (const part of this.#split(path)) {
+      if (!(node instanceof DirectoryNode)) return undefined
+      node = node.entries.get(part)
+    }
+    return node
+  }
+
+  #file(path: string): FileNode {
+    const node = this.#find(path)
+    if (node instanceof FileNode) return node
+    throw new DiskError('NOT_FOUND', path, `no such file: ${path}`)
+  }
+
+  #directory(path: string): DirectoryNode {
+    const node = this.#find(path)
+    if (node instanceof DirectoryNode) return node
+    throw new DiskError('NOT_FOUND', path, `no such directory: ${path}`)
+  }
+
+  #parent(path: string): { directory: DirectoryNode; name: string } {
+    const parts = this.#split(path)
+    const name = parts.pop() ?? ''
+    return { directory: this.#directory(parts.join('/')), name }
+  }
+
+  open(path: string, mode: 'read' | 'write'): DiskFile {
+    this.meetFailure('open', path)
+    if (mode === 'write' && this.#find(path) === undefined) {
+      const { directory, name } = this.#parent(path)
+      const created = new FileNode()
+      this.touch(created)
+      directory.entries.set(name, created)
+    }
+    return new SimFile(this, path, this.#file(path))
+  }
+
+  readFile(path: string): Buffer {
+    this.meetFailure('read', path)
+    const node = this.#file(path)
+    return Buffer.from(node.bytes.subarray(0, node.size))
+  }
+
+  replaceFile(path: string, content: string | Uint8Array, options: { durable?: boolean } = {}): void {
+    const temporary = `${path}.tmp`
+    const file = this.open(temporary, 'write')
+    file.truncate(0)
+    file.write([Buffer.from(content as Uint8Array)], 0)
+    if (options.durable ?? true) file.syncNow()
+    file.close()
+    this.rename(temporary, path)
+    if (options.durable ?? true) this.syncDirectory(this.#split(path).slice(0, -1).join('/'))
+  }
+
+  stat(path: string): DiskStat | null {
+    const node = this.#find(path)
+    if (node === undefined) return null
+    if (node instanceof DirectoryNode) return { size: 0, modifiedMs: 0, isDirectory: true }
+    return { size: node.size, modifiedMs: node.modifiedMs, isDirectory: false }
+  }
+
+  list(path: string): string[] {
+    return [...this.#directory(path).entries.keys()].sort()
+  }
+
+  makeDirectory(path: string): void {
+    this.meetFailure('makeDirectory', path)
+    let directory = this.#root
+    for (const part of this.#split(path)) {
+      const next = directory.entries.get(part) ?? new DirectoryNode()
+      if (!(next instanceof DirectoryNode)) throw new DiskError('EXISTS', path, `${path} is a file`)
+      directory.entries.set(part, next)
+      directory = next
+    }
+  }
+
+  rename(from: string, to: string): void {
+    this.meetFailure('rename', from)
+    const node = this.#find(from)
+    if (node === undefined) throw new DiskError('NOT_FOUND', from, `no such file: ${from}`)
+    const source = this.#parent(from)
+    const target = this.#parent(to)
+    source.directory.entries.delete(source.name)
+    target.directory.entries.set(target.name, node)
+  }
+
+  remove(path: string): void {
+    this.meetFailure('remove', path)
+    if (this.#find(path) === undefined) return
+    const { directory, name } = this.#parent(path)
+    directory.entries.delete(name)
+  }
+
+  setModifiedTime(path: string, modifiedMs: number): void {
+    this.#file(path).modifiedMs = modifiedMs
+  }
+
+  syncDirectory(path: string): void {
+    this.meetFailure('sync', path)
+    const directory = this.#directory(path)
+    directory.durable = new Map(directory.entries)
+  }
+
+  lock(path: string): { release(): void } {
+    if (this.#locks.has(path)) throw new DiskError('LOCKED', path, `${path} is locked by another broker`)
+    this.open(path, 'write').close()
+    this.#locks.add(path)
+    return { release: () => this.#locks.delete(path) }
+  }
+
+  space(): { totalBytes: number; usableBytes: number } {
+    const totalBytes = Math.min(this.capacityBytes, Number.MAX_SAFE_INTEGER)
+    return { totalBytes, usableBytes: Math.max(0, totalBytes - this.usedBytes()) }
+  }
+}
+
+class SimFile implements DiskFile {
+  readonly path: string
+  readonly #disk: SimDisk
+  readonly #node: FileNode
+  readonly #generation: number
+  #closed = false
+
+  constructor(disk: SimDisk, path: string, node: FileNode) {
+    this.path = path
+    this.#disk = disk
+    this.#node = node
+    this.#generation = disk.generation
+  }
+
+  #check(): void {
+    if (this.#closed || this.#generation !== this.#disk.generation) {
+      throw new DiskError('IO', this.path, `${this.path} is closed`)
+    }
+  }
+
+  read(target: Uint8Array, offset: number, length: number, position: number): number {
+    this.#check()
+    this.#disk.meetFailure('read', this.path)
+    const end = Math.min(this.#node.size, position + length)
+    if (end <= position) return 0
+    target.set(this.#node.bytes.subarray(position, end), offset)
+    return end - position
+  }
+
+  write(chunks: readonly Uint8Array[], position: number): void {
+    this.#check()
+    const bytes = Buffer.concat(chunks)
+    const failure = this.#disk.takeFailure('write', this.path)
+    if (failure) {
+      this.#apply({ type: 'write', position, bytes: bytes.subarray(0, failure.bytesWritten ?? 0) })
+      throw new DiskError(failure.code, this.path, `${failure.code}: write ${this.path} (simulated)`)
+    }
+    const growth = Math.max(0, position + bytes.length - this.#node.size)
+    const room = this.#disk.capacityBytes === Infinity ? Infinity : this.#disk.space().usableBytes
+    if (growth > room) {
+      this.#apply({ type: 'write', position, bytes: bytes.subarray(0, bytes.length - (growth - room)) })
+      throw new DiskError('NO_SPACE', this.path, `no space left on device, write ${this.path}`)
+    }
+    this.#apply({ type: 'write', position, bytes })
+  }
+
+  #apply(change: Change): void {
+    if (change.type === 'write' && change.bytes.length === 0) return
+    this.#node.apply(change)
+    this.#node.unsynced.push(change)
+    this.#disk.touch(this.#node)
+  }
+
+  truncate(size: number): void {
+    this.#check()
+    this.#disk.meetFailure('truncate', this.path)
+    this.#apply({ type: 'truncate', size })
+  }
+
+  size(): number {
+    this.#check()
+    return this.#node.size
+  }
+
+  async sync(): Promise<void> {
+    this.#check()
+    this.#disk.meetFailure('sync', this.path)
+    const { generation } = this.#disk
+    const covered = this.#node.unsynced.at(-1)
+    await Promise.resolve()
+    if (generation !== this.#disk.generation) {
+      throw new DiskError('IO', this.path, `${this.path}: the process ended during a sync`)
+    }
+    if (covered !== undefined) this.#node.settle(this.#node.unsynced.indexOf(covered) + 1)
+  }
+
+  syncNow(): void {
+    this.#check()
+    this.#disk.meetFailure('sync', this.path)
+    this.#node.settle(this.#node.unsynced.length)
+  }
+
+  close(): void {
+    this.#closed = true
+  }
+}
