@@ -2,7 +2,7 @@
 // Builds dist/: the command as one file (many small files start three times slower), the library as one file with its types.
 // Runs in `npm install` (prepare). npm packages stay outside the bundles.
 import { spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -40,7 +40,6 @@ function emitTypes() {
   })
 }
 
-rmSync(join(root, 'dist'), { recursive: true, force: true })
 mkdirSync(join(root, 'dist'), { recursive: true })
 try {
   const command = join(root, 'dist', 'odradek.js')

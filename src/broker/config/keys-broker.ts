@@ -67,7 +67,7 @@ export const networkKeys = {
   'socket.request.max.bytes': int(104857600, 'Largest request; a larger one closes its connection.', {
     min: 1,
   }),
-  'max.connections': int(2147483647, 'Connections at once.', { ...acceptedDynamic, min: 0 }),
+  'max.connections': int(2147483647, 'Connections at once.', { dynamic: 'cluster', min: 0 }),
   'max.connections.per.ip': int(2147483647, 'Connections of one address.', { ...acceptedDynamic, min: 0 }),
   'max.connections.per.ip.overrides': string('', '`host:count`, separated by commas.', acceptedDynamic),
   'max.connection.creation.rate': int(2147483647, 'New connections a second.', {
@@ -89,13 +89,24 @@ export const topicKeys = {
   'delete.topic.enable': bool(true, 'Whether topics can be deleted.'),
   'create.topic.policy.class.name': className('Policy plug-in for new topics.', accepted),
   'alter.config.policy.class.name': className('Policy plug-in for changed configurations.', accepted),
-  'auto.leader.rebalance.enable': bool(true, 'Whether leadership returns to preferred replicas.'),
-  'leader.imbalance.check.interval.seconds': long(300, 'Time between checks of leader balance.', { min: 1 }),
-  'leader.imbalance.per.broker.percentage': int(10, 'Imbalance of a broker that starts a rebalance.'),
-  'controlled.shutdown.enable': bool(true, 'Whether a stopping broker hands its leaders over first.'),
-  'controlled.shutdown.max.retries': int(3, 'Attempts of a controlled shutdown.'),
-  'controlled.shutdown.retry.backoff.ms': long(5000, 'Wait between those attempts.'),
-  'controller.socket.timeout.ms': int(30000, 'Longest wait of the controller for a broker.'),
+  'auto.leader.rebalance.enable': bool(true, 'Whether leadership returns to preferred replicas.', accepted),
+  'leader.imbalance.check.interval.seconds': long(300, 'Time between checks of leader balance.', {
+    honoured: false,
+    min: 1,
+  }),
+  'leader.imbalance.per.broker.percentage': int(
+    10,
+    'Imbalance of a broker that starts a rebalance.',
+    accepted,
+  ),
+  'controlled.shutdown.enable': bool(
+    true,
+    'Whether a stopping broker hands its leaders over first.',
+    accepted,
+  ),
+  'controlled.shutdown.max.retries': int(3, 'Attempts of a controlled shutdown.', accepted),
+  'controlled.shutdown.retry.backoff.ms': long(5000, 'Wait between those attempts.', accepted),
+  'controller.socket.timeout.ms': int(30000, 'Longest wait of the controller for a broker.', accepted),
   'controller.quota.window.num': int(11, 'Samples of the controller quota.', { ...accepted, min: 1 }),
   'controller.quota.window.size.seconds': int(1, 'Length of a sample.', { ...accepted, min: 1 }),
 }
@@ -104,14 +115,21 @@ export const replicationKeys = {
   'replica.lag.time.max.ms': long(
     30000,
     'A follower that has not caught up for this long leaves the in-sync set.',
+    accepted,
   ),
-  'num.replica.fetchers': int(1, 'Fetchers for each leader.', { dynamic: 'cluster' }),
-  'replica.fetch.min.bytes': int(1, 'A follower fetch waits for this many bytes.'),
-  'replica.fetch.max.bytes': int(1048576, 'Bytes of one partition in a follower fetch.', { min: 0 }),
-  'replica.fetch.response.max.bytes': int(10485760, 'Bytes of a whole follower fetch.', { min: 0 }),
-  'replica.fetch.wait.max.ms': int(500, 'Longest wait of a follower fetch.'),
-  'replica.fetch.backoff.ms': int(1000, 'Wait after a failed follower fetch.', { min: 0 }),
-  'replica.socket.timeout.ms': int(30000, 'Longest wait of a follower for its leader.'),
+  'num.replica.fetchers': int(1, 'Fetchers for each leader.', { honoured: false, dynamic: 'cluster' }),
+  'replica.fetch.min.bytes': int(1, 'A follower fetch waits for this many bytes.', accepted),
+  'replica.fetch.max.bytes': int(1048576, 'Bytes of one partition in a follower fetch.', {
+    honoured: false,
+    min: 0,
+  }),
+  'replica.fetch.response.max.bytes': int(10485760, 'Bytes of a whole follower fetch.', {
+    honoured: false,
+    min: 0,
+  }),
+  'replica.fetch.wait.max.ms': int(500, 'Longest wait of a follower fetch.', accepted),
+  'replica.fetch.backoff.ms': int(1000, 'Wait after a failed follower fetch.', { honoured: false, min: 0 }),
+  'replica.socket.timeout.ms': int(30000, 'Longest wait of a follower for its leader.', accepted),
   'replica.socket.receive.buffer.bytes': int(65536, 'SO_RCVBUF of a follower.', accepted),
   'replica.high.watermark.checkpoint.interval.ms': long(5000, 'Time between writes of the high watermarks.'),
   'replica.selector.class': string(null, 'Plug-in that chooses the replica to read from.', accepted),
@@ -155,7 +173,7 @@ export const dynamicOnlyKeys = {
 }
 
 export const cleanerKeys = {
-  'log.cleaner.enable': bool(true, 'Whether compacted topics are compacted.'),
+  'log.cleaner.enable': bool(true, 'Whether compacted topics are compacted.', accepted),
   'log.cleaner.threads': int(1, 'Cleaner threads.', { ...acceptedDynamic, min: 0 }),
   'log.cleaner.dedupe.buffer.size': long(134217728, 'Memory of the offset map.', acceptedDynamic),
   'log.cleaner.io.buffer.size': int(524288, 'Memory of cleaning.', { ...acceptedDynamic, min: 0 }),
@@ -166,28 +184,29 @@ export const cleanerKeys = {
     acceptedDynamic,
   ),
   'log.cleaner.backoff.ms': long(15000, 'Wait where there is nothing to clean.', {
+    honoured: false,
     dynamic: 'cluster',
     min: 0,
   }),
   'log.cleaner.min.cleanable.ratio': double(0.5, 'Share of dirty bytes that starts a cleaning.', {
+    honoured: false,
     dynamic: 'cluster',
     min: 0,
     max: 1,
   }),
   'log.cleaner.delete.retention.ms': long(86400000, 'How long deletion marks are kept.', {
+    honoured: false,
     dynamic: 'cluster',
     min: 0,
   }),
   'log.cleaner.min.compaction.lag.ms': long(0, 'A record stays uncompacted for at least this.', {
+    honoured: false,
     dynamic: 'cluster',
     min: 0,
   }),
   'log.cleaner.max.compaction.lag.ms': long(
     Infinity,
     'A record becomes open to compaction after at most this.',
-    {
-      dynamic: 'cluster',
-      min: 1,
-    },
+    { honoured: false, dynamic: 'cluster', min: 1 },
   ),
 }

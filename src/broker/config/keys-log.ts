@@ -15,8 +15,12 @@ export const logKeys = {
   'log.segment.bytes': int(1073741824, 'Size at which a new segment begins.', { ...cluster, min: 14 }),
   'log.roll.ms': long(null, 'Age at which a new segment begins; before `log.roll.hours`.', cluster),
   'log.roll.hours': int(168, 'Age at which a new segment begins.', { min: 1 }),
-  'log.roll.jitter.ms': long(null, 'Random part of that age; before `log.roll.jitter.hours`.', cluster),
-  'log.roll.jitter.hours': int(0, 'Random part of that age.', { min: 0 }),
+  'log.roll.jitter.ms': long(
+    null,
+    'Random part of that age; before `log.roll.jitter.hours`.',
+    acceptedDynamic,
+  ),
+  'log.roll.jitter.hours': int(0, 'Random part of that age.', { honoured: false, min: 0 }),
   'log.index.size.max.bytes': int(10485760, 'Largest size of an index.', { ...cluster, min: 4 }),
   'log.index.interval.bytes': int(4096, 'Bytes between index entries.', { ...cluster, min: 0 }),
   'log.retention.ms': long(
@@ -71,15 +75,19 @@ export const logKeys = {
   'log.message.downconversion.enable': bool(
     true,
     'Whether old fetch versions get converted records.',
-    cluster,
+    acceptedDynamic,
   ),
   'message.max.bytes': int(1048588, 'Largest batch.', { ...cluster, min: 0 }),
   'compression.type': oneOf(COMPRESSION_TYPES, 'producer', 'How batches are stored.', cluster),
   'compression.gzip.level': int(-1, 'Level of gzip.', { ...acceptedDynamic, min: -1, max: 9 }),
   'compression.lz4.level': int(9, 'Level of lz4.', { ...acceptedDynamic, min: 1, max: 17 }),
   'compression.zstd.level': int(3, 'Level of zstd.', { ...acceptedDynamic, min: -131072, max: 22 }),
-  'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', { ...cluster, min: 1 }),
-  'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.', cluster),
+  'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', {
+    honoured: false,
+    ...cluster,
+    min: 1,
+  }),
+  'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.', acceptedDynamic),
   'num.recovery.threads.per.data.dir': int(1, 'Threads of start-up recovery.', {
     ...acceptedDynamic,
     min: 1,
@@ -114,36 +122,45 @@ export const groupKeys = {
 }
 
 export const transactionKeys = {
-  'transaction.state.log.num.partitions': int(50, 'Partitions of `__transaction_state`.', { min: 1 }),
-  'transaction.state.log.replication.factor': short(3, 'Replicas of `__transaction_state`.', { min: 1 }),
-  'transaction.state.log.min.isr': int(2, 'In-sync replicas of `__transaction_state`.', { min: 1 }),
-  'transaction.state.log.segment.bytes': int(104857600, 'Segment size of `__transaction_state`.', { min: 1 }),
+  'transaction.state.log.num.partitions': int(50, 'Partitions of `__transaction_state`.', {
+    honoured: false,
+    min: 1,
+  }),
+  'transaction.state.log.replication.factor': short(3, 'Replicas of `__transaction_state`.', {
+    honoured: false,
+    min: 1,
+  }),
+  'transaction.state.log.min.isr': int(2, 'In-sync replicas of `__transaction_state`.', {
+    honoured: false,
+    min: 1,
+  }),
+  'transaction.state.log.segment.bytes': int(104857600, 'Segment size of `__transaction_state`.', {
+    honoured: false,
+    min: 1,
+  }),
   'transaction.state.log.load.buffer.size': int(5242880, 'Memory of loading transactions.', {
     ...accepted,
     min: 1,
   }),
-  'transaction.max.timeout.ms': int(900000, 'Longest timeout of a transaction.', { min: 1 }),
+  'transaction.max.timeout.ms': int(900000, 'Longest timeout of a transaction.', { honoured: false, min: 1 }),
   'transactional.id.expiration.ms': int(604800000, 'An unused transactional id is forgotten after this.', {
+    honoured: false,
     min: 1,
   }),
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': int(
     10000,
     'Time between aborts of late ones.',
-    {
-      min: 1,
-    },
+    { honoured: false, min: 1 },
   ),
   'transaction.remove.expired.transaction.cleanup.interval.ms': int(
     3600000,
     'Time between removals of ids.',
-    {
-      min: 1,
-    },
+    { honoured: false, min: 1 },
   ),
   'transaction.partition.verification.enable': bool(
     true,
     'Whether transactional writes are checked.',
-    cluster,
+    acceptedDynamic,
   ),
   'producer.id.expiration.ms': int(86400000, 'An idle producer id is forgotten after this.', {
     ...cluster,
@@ -163,7 +180,7 @@ export const transactionKeys = {
 export const topicLevelKeys = {
   'segment.bytes': int(1073741824, 'Size at which a new segment begins.', { min: 14 }),
   'segment.ms': long(604800000, 'Age at which a new segment begins.', { min: 1 }),
-  'segment.jitter.ms': long(0, 'Random part of that age.', { min: 0 }),
+  'segment.jitter.ms': long(0, 'Random part of that age.', { honoured: false, min: 0 }),
   'segment.index.bytes': int(10485760, 'Largest size of an index.', { min: 4 }),
   'flush.messages': long(Infinity, 'Records after which a partition is flushed to disk.', { min: 1 }),
   'flush.ms': long(Infinity, 'Time after which a partition is flushed to disk.', { min: 0 }),
@@ -171,19 +188,24 @@ export const topicLevelKeys = {
   'retention.ms': long(604800000, 'How long records are kept; -1: for ever.', { min: -1 }),
   'max.message.bytes': int(1048588, 'Largest batch.', { min: 0 }),
   'index.interval.bytes': int(4096, 'Bytes between index entries.', { min: 0 }),
-  'delete.retention.ms': long(86400000, 'How long deletion marks are kept.', { min: 0 }),
-  'min.compaction.lag.ms': long(0, 'A record stays uncompacted for at least this.', { min: 0 }),
+  'delete.retention.ms': long(86400000, 'How long deletion marks are kept.', { honoured: false, min: 0 }),
+  'min.compaction.lag.ms': long(0, 'A record stays uncompacted for at least this.', {
+    honoured: false,
+    min: 0,
+  }),
   'max.compaction.lag.ms': long(Infinity, 'A record becomes open to compaction after at most this.', {
+    honoured: false,
     min: 1,
   }),
   'file.delete.delay.ms': long(60000, 'A deleted file goes from the disk after this.', { min: 0 }),
   'min.cleanable.dirty.ratio': double(0.5, 'Share of dirty bytes that starts a cleaning.', {
+    honoured: false,
     min: 0,
     max: 1,
   }),
   'cleanup.policy': list(['delete'], 'What happens to old records.', { allowed: CLEANUP_POLICIES }),
-  'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.'),
-  'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', { min: 1 }),
+  'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.', accepted),
+  'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', { honoured: false, min: 1 }),
   'compression.type': oneOf(COMPRESSION_TYPES, 'producer', 'How batches are stored.'),
   'compression.gzip.level': int(-1, 'Level of gzip.', { ...accepted, min: -1, max: 9 }),
   'compression.lz4.level': int(9, 'Level of lz4.', { ...accepted, min: 1, max: 17 }),
@@ -196,7 +218,7 @@ export const topicLevelKeys = {
   'message.timestamp.after.max.ms': long(Infinity, 'How far a timestamp may lie in the future.', { min: 0 }),
   'leader.replication.throttled.replicas': list([], 'Throttled replicas, leader side.', accepted),
   'follower.replication.throttled.replicas': list([], 'Throttled replicas, follower side.', accepted),
-  'message.downconversion.enable': bool(true, 'Whether old fetch versions get converted records.'),
+  'message.downconversion.enable': bool(true, 'Whether old fetch versions get converted records.', accepted),
   'remote.storage.enable': bool(false, 'Tiered storage. Must stay false.'),
   'local.retention.ms': long(-2, 'Tiered storage: local part of retention.', { ...accepted, min: -2 }),
   'local.retention.bytes': long(-2, 'Tiered storage: local part of retention.', { ...accepted, min: -2 }),

@@ -40,7 +40,8 @@ export function loadConfig(sources: ConfigSources): BrokerConfig {
   // The image derives listeners from the advertised ones where none are given; those of a file are given.
   if (sources.file?.listeners && !isGiven(sources.variables, 'LISTENERS')) delete known.listeners
   const properties = { ...sources.file, ...known, ...sources.overrides }
-  const names = [...Object.keys(properties), ...Object.keys(environment.properties)]
+  const given = { ...environment.properties, ...properties }
+  const names = Object.keys(given).filter((name) => given[name] !== '')
   return new BrokerConfig(properties, {
     profile,
     clusterId: environment.clusterId,
