@@ -51,12 +51,13 @@ export function createEmbeddedCoordination(options: EmbeddedCoordinationOptions)
 /** Gives an answer or runs watches; called in order when the batch is durable. */
 type Delivery = () => void
 
-interface Entry {
-  /** Works on the tree and says what to answer. Throws CoordinationError. */
-  readonly run: (transaction: Transaction) => Delivery
+/** One operation in the queue. `read` and `write` look at the tree, say what to answer, and throw CoordinationError. */
+type Entry = {
   readonly fail: (error: CoordinationError) => void
-  readonly isWrite: boolean
-}
+} & (
+  | { readonly read: () => Delivery }
+  | { readonly read: null; readonly write: (transaction: Transaction) => Delivery }
+)
 
 class EmbeddedStore implements EmbeddedCoordination {
   readonly #options: EmbeddedCoordinationOptions
@@ -97,8 +98,8 @@ class EmbeddedStore implements EmbeddedCoordination {
   /** Queues the end of a session behind all that it asked for before. */
   endSession(session: EmbeddedSession, delivery: Delivery): void {
     const end: Entry = {
-      isWrite: true,
-      run: (transaction) => {
+      read: null,
+      write: (transaction) => {
         this.tree.closeSession(transaction, session.number)
         return () => {
           this.#forget(session)
@@ -146,8 +147,12 @@ class EmbeddedStore implements EmbeddedCoordination {
     const records: Buffer[] = []
     let durable = false
     for (const entry of batch) {
-      const transaction = entry.isWrite ? this.#newTransaction() : newTransaction(this.#zxid, 0)
-      deliveries.push(this.#runEntry(entry, transaction))
+      if (entry.read !== null) {
+        deliveries.push(runRead(entry.read, entry.fail))
+        continue
+      }
+      const transaction = this.#newTransaction()
+      deliveries.push(this.#runWrite(entry.write, entry.fail, transaction))
       if (transaction.changes.length === 0) continue
       if (this.#journal !== null) records.push(encodeTransaction(transaction))
       durable ||= transaction.durable
@@ -165,10 +170,14 @@ class EmbeddedStore implements EmbeddedCoordination {
   }
 
   /** All or nothing: an operation that fails has changed nothing. */
-  #runEntry(entry: Entry, transaction: Transaction): Delivery {
+  #runWrite(
+    write: (transaction: Transaction) => Delivery,
+    fail: (error: CoordinationError) => void,
+    transaction: Transaction,
+  ): Delivery {
     const mark = this.tree.mark()
     try {
-      const deliver = entry.run(transaction)
+      const deliver = write(transaction)
       return () => {
         this.#fireWatches(transaction)
         deliver()
@@ -178,7 +187,7 @@ class EmbeddedStore implements EmbeddedCoordination {
       this.tree.rollback(mark)
       transaction.changes.length = 0
       transaction.durable = false
-      return () => entry.fail(error)
+      return () => fail(error)
     }
   }
 
@@ -190,8 +199,8 @@ class EmbeddedStore implements EmbeddedCoordination {
     })
     this.tree.rollback(0)
     for (const entry of batch) {
-      if (entry.isWrite) entry.fail(new CoordinationError('STORAGE', error.path))
-      else this.#runEntry(entry, newTransaction(this.#zxid, 0))()
+      if (entry.read === null) entry.fail(new CoordinationError('STORAGE', error.path))
+      else runRead(entry.read, entry.fail)()
     }
     this.tree.commit()
   }
@@ -356,7 +365,7 @@ class EmbeddedSession implements CoordinationSession {
           resolve(result)
         }
       }
-      this.#store.submit({ isWrite: false, run, fail: reject })
+      this.#store.submit({ read: run, fail: reject })
     })
   }
 
@@ -367,8 +376,17 @@ class EmbeddedSession implements CoordinationSession {
         const result = write(transaction)
         return () => resolve(result)
       }
-      this.#store.submit({ isWrite: true, run, fail: reject })
+      this.#store.submit({ read: null, write: run, fail: reject })
     })
+  }
+}
+
+function runRead(read: () => Delivery, fail: (error: CoordinationError) => void): Delivery {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof CoordinationError)) throw error
+    return () => fail(error)
   }
 }
 

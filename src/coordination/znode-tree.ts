@@ -45,7 +45,7 @@ export class Znode {
       version: this.version,
       // ZooKeeper counts creations and shows creations plus deletions (DataNode.copyStat).
       childrenVersion: this.creations * 2 - childCount,
-      ephemeralOwner: BigInt(this.owner),
+      ephemeralOwner: this.owner === 0 ? 0n : BigInt(this.owner),
       dataLength: this.data === null ? 0 : this.data.length,
       childCount,
     }
