@@ -1,0 +1,101 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { assignReplicas } from '../../src/controller/decide/assign-replicas.ts'
+import { decideNewPartition } from '../../src/controller/decide/new-partition.ts'
+import { decideDeletion } from '../../src/controller/decide/topic-deletion.ts'
+
+const START = { firstPartition: 0, startIndex: 0, startShift: 0 }
+const brokers = (...ids: number[]) => ids.map((id) => ({ id, rack: null }))
+
+test('replicas go round the brokers, followers one place further each round, as in Kafka', () => {
+  const placed = assignReplicas({
+    ...START,
+    brokers: brokers(0, 1, 2, 3, 4),
+    partitions: 10,
+    replicationFactor: 3,
+  })
+  expect(placed).toEqual([
+    [0, 1, 2],
+    [1, 2, 3],
+    [2, 3, 4],
+    [3, 4, 0],
+    [4, 0, 1],
+    [0, 2, 3],
+    [1, 3, 4],
+    [2, 4, 0],
+    [3, 0, 1],
+    [4, 1, 2],
+  ])
+})
+
+test('with racks every rack gets a replica first, as in Kafka', () => {
+  const racks = ['rack1', 'rack3', 'rack3', 'rack2', 'rack2', 'rack1']
+  const placed = assignReplicas({
+    ...START,
+    brokers: racks.map((rack, id) => ({ id, rack })),
+    partitions: 7,
+    replicationFactor: 3,
+  })
+  expect(placed).toEqual([
+    [0, 3, 1],
+    [3, 1, 5],
+    [1, 5, 4],
+    [5, 4, 2],
+    [4, 2, 0],
+    [2, 0, 3],
+    [0, 4, 2],
+  ])
+})
+
+test('any placement gives each partition different brokers and each broker its share of leaders', () => {
+  const request = fc
+    .record({
+      count: fc.integer({ min: 1, max: 9 }),
+      racks: fc.constantFrom(0, 1, 2, 3),
+      partitions: fc.integer({ min: 1, max: 40 }),
+      firstPartition: fc.integer({ min: 0, max: 20 }),
+      startIndex: fc.nat(8),
+      startShift: fc.nat(8),
+    })
+    .chain((shape) =>
+      fc.record({ shape: fc.constant(shape), replicationFactor: fc.integer({ min: 1, max: shape.count }) }),
+    )
+  fc.assert(
+    fc.property(request, ({ shape: { count, racks, ...rest }, replicationFactor }) => {
+      const placedBrokers = Array.from({ length: count }, (_, i) => {
+        return { id: i * 10, rack: racks === 0 ? null : `r${i % racks}` }
+      })
+      const placed = assignReplicas({ ...rest, brokers: placedBrokers, replicationFactor })
+      expect(placed.length).toBe(rest.partitions)
+      for (const replicas of placed) {
+        expect(new Set(replicas).size).toBe(replicationFactor)
+        const rackOf = new Map(placedBrokers.map(({ id, rack }) => [id, rack]))
+        const used = new Set(replicas.map((id) => rackOf.get(id)))
+        if (racks > 0) expect(used.size).toBe(Math.min(replicationFactor, Math.min(racks, count)))
+      }
+      const leaders = new Map<number, number>()
+      for (const [leader] of placed) leaders.set(leader, (leaders.get(leader) ?? 0) + 1)
+      const counts = placedBrokers.map(({ id }) => leaders.get(id) ?? 0)
+      expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
+    }),
+  )
+})
+
+test('the first live replica leads a new partition and all live ones are in sync', () => {
+  expect(decideNewPartition([3, 1, 2], new Set([1, 2]), 7)).toEqual({
+    leader: 1,
+    leaderEpoch: 0,
+    isr: [1, 2],
+    controllerEpoch: 7,
+    recovering: false,
+  })
+  expect(decideNewPartition([3], new Set([1]), 7)).toBeNull()
+})
+
+test('a topic is deleted when all its brokers can be told', () => {
+  const topic = { replicas: [[1, 2], [2]] }
+  expect(decideDeletion(topic, new Set([1, 2]), true)).toBe('delete')
+  expect(decideDeletion(topic, new Set([2]), true)).toBe('wait-for-brokers')
+  expect(decideDeletion(topic, new Set([1, 2]), false)).toBe('drop-marker')
+  expect(decideDeletion(undefined, new Set(), true)).toBe('drop-marker')
+})
