@@ -7,8 +7,9 @@ import { repository } from './paths.ts'
 export function prepareOdradek({ port, directory, config }: LaunchRequest): Launch {
   const command = join(repository, 'dist/odradek.js')
   if (!existsSync(command)) throw new Error('dist/odradek.js is not there: npm run build')
-  const args = [command, '--port', String(port), '--data-dir', join(directory, 'data')]
-  for (const [key, value] of Object.entries(config)) args.push('--override', `${key}=${value}`)
+  const args = [command, '--data-dir', join(directory, 'data')]
+  const overrides = { listeners: `PLAINTEXT://127.0.0.1:${port}`, ...config }
+  for (const [key, value] of Object.entries(overrides)) args.push('--override', `${key}=${value}`)
   return {
     command: process.execPath,
     args,

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -15,3 +15,14 @@ export const kafkaVersion = /<kafka\.version>([^<]+)</.exec(
 
 /** Apache Kafka's jars, fetched by scripts/fetch-tools.js. */
 export const kafkaJars = join(cache, `kafka-${kafkaVersion}`)
+
+/** Apache Kafka 3.9 with its ZooKeeper, which stands beside ours: the same jars as the benchmarks'. */
+export function kafka39ClassPath(): string {
+  const pom = readFileSync(join(repository, 'bench/kafka/pom.xml'), 'utf8')
+  const version = /<kafka\.version>([^<]+)</.exec(pom)![1]
+  const folder = join(cache, `kafka-${version}`)
+  if (!existsSync(join(folder, 'bench-complete'))) {
+    throw new Error(`Apache Kafka ${version} is not there: node scripts/fetch-tools.js jars39`)
+  }
+  return join(folder, 'libs', '*')
+}

@@ -250,7 +250,7 @@ describe('a group of kafkajs consumers', () => {
     await createTopic(topic)
     await send(topic, numbered('a', 10))
     const read: string[] = []
-    const consumer = await member('restarting', { retry: patient })
+    const consumer = await member('restarting', { retry: patient, sessionTimeout: 6_000 })
     await consumer.subscribe({ topic, fromBeginning: true })
     await consumer.run({
       autoCommitThreshold: 1,

@@ -1,0 +1,152 @@
+/** The two brokers of the suite: Apache Kafka 3.9 in ZooKeeper mode and ours, with the same configuration file. */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ChildProcess } from 'node:child_process'
+import { freePort } from '../harness/broker.ts'
+import { eventually } from '../harness/conditions.ts'
+import { kafka39ClassPath, repository } from '../harness/paths.ts'
+import { ended, startProcess } from '../harness/processes.ts'
+import { WireClient } from '../../broker/wire-client.ts'
+import { apiVersionsApi } from '../../../src/protocol/messages/18-api-versions.ts'
+
+export type BrokerName = 'kafka' | 'odradek'
+
+export interface RunningBroker {
+  readonly name: BrokerName
+  readonly port: number
+  /** The only log directory, as the configuration names it. */
+  readonly logDir: string
+  stop(): Promise<void>
+}
+
+/** What both read. Everything else is Kafka's default. */
+const sharedProperties: Readonly<Record<string, string>> = {
+  'broker.id': '1',
+  'offsets.topic.replication.factor': '1',
+  'offsets.topic.num.partitions': '4',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
+  'group.initial.rebalance.delay.ms': '0',
+  'max.incremental.fetch.session.cache.slots': '1000',
+}
+
+interface Child {
+  readonly process: ChildProcess
+  said: string
+}
+
+function start(command: string, args: string[]): Child {
+  const child: Child = { process: startProcess(command, args, { stdio: ['ignore', 'pipe', 'pipe'] }), said: '' }
+  const hear = (chunk: Buffer): void => {
+    child.said = (child.said + chunk.toString()).slice(-100_000)
+  }
+  child.process.stdout!.on('data', hear)
+  child.process.stderr!.on('data', hear)
+  return child
+}
+
+async function untilServing(what: string, child: Child, serves: () => Promise<boolean>): Promise<void> {
+  const isGone = (): boolean => child.process.exitCode !== null || child.process.signalCode !== null
+  await eventually(`${what} serves`, async () => isGone() || (await serves()), 90_000).catch((error: unknown) => {
+    throw new Error(`${what}:\n${child.said}`, { cause: error })
+  })
+  if (isGone()) throw new Error(`${what} ended instead of starting:\n${child.said}`)
+}
+
+async function kill(child: Child): Promise<void> {
+  child.process.kill('SIGKILL')
+  await ended(child.process)
+}
+
+async function answersApiVersions(port: number): Promise<boolean> {
+  const client = await WireClient.connect(port)
+  try {
+    const { apiKeys } = await client.request(apiVersionsApi, 0, {})
+    return apiKeys.length > 0
+  } finally {
+    client.close()
+  }
+}
+
+const quickJvm = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
+
+export async function startKafka(): Promise<RunningBroker> {
+  const directory = mkdtempSync(join(tmpdir(), 'odradek-beside-kafka-'))
+  const [zooKeeperPort, port] = [await freePort(), await freePort()]
+  const logDir = join(directory, 'data')
+  const children: Child[] = []
+  const stop = async (): Promise<void> => {
+    for (const child of children.reverse()) await kill(child)
+    rmSync(directory, { recursive: true, force: true })
+  }
+  try {
+    children.push(startZooKeeper(directory, zooKeeperPort))
+    const file = writeProperties(join(directory, 'server.properties'), {
+      ...sharedProperties,
+      listeners: `PLAINTEXT://127.0.0.1:${port}`,
+      'log.dirs': logDir,
+      'zookeeper.connect': `127.0.0.1:${zooKeeperPort}`,
+    })
+    const kafka = start('java', [...javaArguments(directory), 'kafka.Kafka', file])
+    children.push(kafka)
+    await untilServing('Apache Kafka', kafka, () => answersApiVersions(port))
+    return { name: 'kafka', port, logDir, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function javaArguments(directory: string): string[] {
+  const logging = join(repository, 'bench/kafka/log4j.properties')
+  const options = [`-Dlog4j.configuration=file:${logging}`, `-Dkafka.logs.dir=${directory}`]
+  return [...quickJvm, ...options, '-cp', kafka39ClassPath()]
+}
+
+/** The ZooKeeper that Kafka's jars bring; Kafka itself waits until it answers. */
+function startZooKeeper(directory: string, port: number): Child {
+  const dataDir = join(directory, 'zookeeper')
+  mkdirSync(dataDir)
+  const file = writeProperties(join(directory, 'zoo.cfg'), {
+    dataDir,
+    clientPort: String(port),
+    clientPortAddress: '127.0.0.1',
+    maxClientCnxns: '0',
+    'admin.enableServer': 'false',
+    tickTime: '2000',
+  })
+  return start('java', [...javaArguments(directory), 'org.apache.zookeeper.server.quorum.QuorumPeerMain', file])
+}
+
+/** Our built command, given the same file. */
+export async function startOdradek(): Promise<RunningBroker> {
+  const command = join(repository, 'dist/odradek.js')
+  if (!existsSync(command)) throw new Error('dist/odradek.js is not there: npm run build')
+  const directory = mkdtempSync(join(tmpdir(), 'odradek-beside-ours-'))
+  const logDir = join(directory, 'data')
+  const port = await freePort()
+  const file = writeProperties(join(directory, 'server.properties'), {
+    ...sharedProperties,
+    listeners: `PLAINTEXT://127.0.0.1:${port}`,
+    'log.dirs': logDir,
+  })
+  const child = start(process.execPath, [command, file])
+  const stop = async (): Promise<void> => {
+    await kill(child)
+    rmSync(directory, { recursive: true, force: true })
+  }
+  try {
+    await untilServing('Odradek', child, () => answersApiVersions(port))
+    return { name: 'odradek', port, logDir, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function writeProperties(file: string, properties: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`)
+  writeFileSync(file, lines.join(''))
+  return file
+}
