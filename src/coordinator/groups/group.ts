@@ -128,9 +128,8 @@ export class Group {
 
   /** Nothing in it, nobody about to come: it may be forgotten. */
   get isVacant(): boolean {
-    return (
-      this.state === 'Empty' && this.recorded === null && !this.hasOffsets && this.pendingMembers.size === 0
-    )
+    if (this.state !== 'Empty' || this.recorded !== null || this.writesInFlight > 0) return false
+    return this.pendingMembers.size === 0 && !this.hasOffsets
   }
 
   transitionTo(state: GroupState, wallMs: number): void {
