@@ -1,3 +1,5 @@
+import { DiskError } from '../env/disk.ts'
+
 export type LogDirErrorCode =
   | 'LOCKED'
   | 'NOT_WRITABLE'
@@ -16,5 +18,18 @@ export class LogDirError extends Error {
     this.name = 'LogDirError'
     this.code = code
     this.directory = directory
+  }
+}
+
+/** What a DiskError means for the operator; anything else is given back as it is. */
+export function toLogDirError(error: unknown, directory: string): unknown {
+  if (!(error instanceof DiskError)) return error
+  switch (error.code) {
+    case 'LOCKED':
+      return new LogDirError('LOCKED', directory, `${directory} is in use: ${error.message}`)
+    case 'NOT_PERMITTED':
+      return new LogDirError('NOT_WRITABLE', directory, `${directory} cannot be written: ${error.message}`)
+    default:
+      return new LogDirError('IO', directory, `${directory} cannot be used: ${error.message}`)
   }
 }

@@ -1,7 +1,8 @@
 /** The locks of the log directories, for a broker that must hold them before it opens anything else that lies there. */
 import type { Disk } from '../env/disk.ts'
 import { join, LOCK_FILE } from './file-names.ts'
-import { toLogDirError } from './log-directory.ts'
+import { toLogDirError } from './log-dir-error.ts'
+import { listPartitions } from './partition-directories.ts'
 
 export interface LogDirLocks {
   release(): void
@@ -9,18 +10,28 @@ export interface LogDirLocks {
 
 /** Makes and locks every directory, or none. Throws LogDirError. */
 export function lockLogDirs(disk: Disk, directories: readonly string[]): LogDirLocks {
-  const locks: { release(): void }[] = []
+  const locks: LogDirLocks[] = []
   const release = (): void => {
     for (const lock of locks.splice(0)) lock.release()
   }
-  for (const directory of directories) {
-    try {
-      disk.makeDirectory(directory)
-      locks.push(disk.lock(join(directory, LOCK_FILE)))
-    } catch (error) {
-      release()
-      throw toLogDirError(error, directory)
-    }
+  try {
+    for (const directory of directories) locks.push(lockLogDirectory(disk, directory))
+  } catch (error) {
+    release()
+    throw error
   }
   return { release }
+}
+
+/** Writes nothing into a directory that holds something else's data. Throws LogDirError. */
+export function lockLogDirectory(disk: Disk, directory: string): LogDirLocks {
+  try {
+    if (disk.stat(directory) === null) {
+      disk.makeDirectory(directory)
+      disk.syncDirectory(directory.slice(0, directory.lastIndexOf('/')) || '/')
+    } else listPartitions(disk, directory)
+    return disk.lock(join(directory, LOCK_FILE))
+  } catch (error) {
+    throw toLogDirError(error, directory)
+  }
 }

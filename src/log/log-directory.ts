@@ -6,14 +6,13 @@ import {
   CLEAN_SHUTDOWN_FILE,
   HIGH_WATERMARK_FILE,
   join,
-  LOCK_FILE,
   LOG_START_FILE,
-  parsePartitionDirectory,
   RECOVERY_POINT_FILE,
-  type PartitionName,
 } from './file-names.ts'
-import { LogDirError } from './log-dir-error.ts'
+import { toLogDirError } from './log-dir-error.ts'
+import { lockLogDirectory } from './log-dir-locks.ts'
 import { claimMetaProperties } from './meta-properties.ts'
+import { listPartitions, type PartitionDirectory } from './partition-directories.ts'
 
 export const CHECKPOINT_FILES = {
   recoveryPoint: RECOVERY_POINT_FILE,
@@ -21,9 +20,6 @@ export const CHECKPOINT_FILES = {
   highWatermark: HIGH_WATERMARK_FILE,
 } as const
 export type Checkpoint = keyof typeof CHECKPOINT_FILES
-
-/** Directories of Kafka's own that hold no partition of ours. */
-const KNOWN_DIRECTORIES = new Set(['remote-log-index-cache', '__cluster_metadata-0', 'lost+found'])
 
 export interface LogDirectoryOptions {
   readonly disk: Disk
@@ -53,15 +49,12 @@ export class LogDirectory {
   }
 
   /** Makes, locks and claims it; gives its partition directories. Throws LogDirError. */
-  open(): { name: string; partition: PartitionName }[] {
+  open(): PartitionDirectory[] {
     const { disk, path } = this.#options
     try {
-      if (!this.#options.alreadyLocked) {
-        disk.makeDirectory(path)
-        this.#lock = disk.lock(join(path, LOCK_FILE))
-      }
+      if (!this.#options.alreadyLocked) this.#lock = lockLogDirectory(disk, path)
       claimMetaProperties(disk, path, this.#options)
-      const partitions = this.#partitionDirectories()
+      const partitions = listPartitions(disk, path, this.#options.otherDirectories)
       const marker = join(path, CLEAN_SHUTDOWN_FILE)
       this.wasClean = disk.stat(marker) !== null
       if (this.wasClean) disk.remove(marker)
@@ -70,24 +63,6 @@ export class LogDirectory {
       this.release()
       throw toLogDirError(error, path)
     }
-  }
-
-  #partitionDirectories(): { name: string; partition: PartitionName }[] {
-    const { disk, path, otherDirectories } = this.#options
-    const found: { name: string; partition: PartitionName }[] = []
-    for (const name of disk.list(path)) {
-      if (name.startsWith('.') || KNOWN_DIRECTORIES.has(name) || otherDirectories.includes(name)) continue
-      const partition = parsePartitionDirectory(name)
-      if (partition !== null && partition.topic !== '') found.push({ name, partition })
-      else if (disk.stat(join(path, name))?.isDirectory) {
-        throw new LogDirError(
-          'FOREIGN_DIRECTORY',
-          path,
-          `${join(path, name)} is no partition directory (topic-partition): ${path} seems to hold something else's data`,
-        )
-      }
-    }
-    return found
   }
 
   readCheckpoint(checkpoint: Checkpoint): Map<string, number> {
@@ -125,17 +100,5 @@ export class LogDirectory {
   release(): void {
     this.#lock?.release()
     this.#lock = null
-  }
-}
-
-export function toLogDirError(error: unknown, directory: string): unknown {
-  if (!(error instanceof DiskError)) return error
-  switch (error.code) {
-    case 'LOCKED':
-      return new LogDirError('LOCKED', directory, `${directory} is in use: ${error.message}`)
-    case 'NOT_PERMITTED':
-      return new LogDirError('NOT_WRITABLE', directory, `${directory} cannot be written: ${error.message}`)
-    default:
-      return new LogDirError('IO', directory, `${directory} cannot be used: ${error.message}`)
   }
 }

@@ -10,7 +10,8 @@ import {
   type PartitionName,
 } from './file-names.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
-import { LogDirectory, toLogDirError, type Checkpoint } from './log-directory.ts'
+import { toLogDirError } from './log-dir-error.ts'
+import { LogDirectory, type Checkpoint } from './log-directory.ts'
 import { loadLog, type LoadedLog } from './log-loader.ts'
 import { writeTopicId } from './partition-metadata.ts'
 import { PartitionLog, type LogHost, type LogParts } from './partition-log.ts'

@@ -4,6 +4,7 @@ import * as batch from '../protocol/record-batch.ts'
 import type { DiskFile } from '../env/disk.ts'
 import { LogDirError } from './log-dir-error.ts'
 import { LOG_SUFFIX } from './file-names.ts'
+import { legacyFormatAt } from './legacy-message.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { recordProducer } from './produced-batch.ts'
 import type { ProducerState } from './producer-state.ts'
@@ -99,14 +100,13 @@ function reasonToCut(
   if (available < BATCH_OVERHEAD) return `${available} bytes are no record batch`
   const bad = checkBatch(buffer, at, available)
   if (bad !== null) {
-    const magic = batch.magic(buffer, at)
-    const isFirst = nextOffset === segment.baseOffset
-    if (isFirst && (magic === 0 || magic === 1) && batch.batchSize(buffer, at) <= available) {
+    const format = nextOffset === segment.baseOffset ? legacyFormatAt(buffer, at, available) : null
+    if (format !== null) {
       const path = segment.path(LOG_SUFFIX)
       throw new LogDirError(
         'FOREIGN_FORMAT',
         segment.directory,
-        `${path} holds message format ${magic}, not 2`,
+        `${path} holds message format ${format}, not 2`,
       )
     }
     return bad.message

@@ -1,6 +1,8 @@
 /** Builds log managers on a disk and batches to put into them. */
 import type { Disk } from '../../src/env/disk.ts'
-import type { Clock, Env, Logger, Random, Timers } from '../../src/env/env.ts'
+import type { Env, Logger } from '../../src/env/env.ts'
+import { SeededRandom } from '../../src/env/sim/random.ts'
+import { SimScheduler } from '../../src/env/sim/scheduler.ts'
 import { createLogManager, type LogManagerOptions } from '../../src/log/log-manager.ts'
 import type { AppendOutcome, LogConfig, LogManager, ReplicaLog } from '../../src/log/types.ts'
 import { buildBatch } from '../../src/protocol/record-batch.ts'
@@ -29,58 +31,6 @@ export const baseConfig: LogConfig = {
 export const START_MS = 1_700_000_000_000
 export const TOPIC_ID = 'AQIDBAUGBwgJCgsMDQ4PEA'
 
-/** Time that moves when it is told to; timers run as it passes them. */
-export class ManualTime implements Clock, Timers {
-  #elapsedMs = 0
-  #waiting: { dueMs: number; callback: () => void }[] = []
-
-  nowMs(): number {
-    return START_MS + this.#elapsedMs
-  }
-
-  monotonicMs(): number {
-    return this.#elapsedMs
-  }
-
-  after(delayMs: number, callback: () => void): { cancel(): void } {
-    const timer = { dueMs: this.#elapsedMs + Math.max(0, delayMs), callback }
-    this.#waiting.push(timer)
-    return { cancel: () => (this.#waiting = this.#waiting.filter((other) => other !== timer)) }
-  }
-
-  soon(callback: () => void): void {
-    this.after(0, callback)
-  }
-
-  advance(ms: number): void {
-    const untilMs = this.#elapsedMs + ms
-    for (;;) {
-      const [next] = this.#waiting.filter(({ dueMs }) => dueMs <= untilMs).sort((a, b) => a.dueMs - b.dueMs)
-      if (next === undefined) break
-      this.#waiting = this.#waiting.filter((other) => other !== next)
-      this.#elapsedMs = Math.max(this.#elapsedMs, next.dueMs)
-      next.callback()
-    }
-    this.#elapsedMs = untilMs
-  }
-
-  get waiting(): number {
-    return this.#waiting.length
-  }
-}
-
-/** mulberry32 */
-export function seededRandom(seed: number): Random {
-  let state = seed >>> 0
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
-  }
-  return { next, bytes: (size) => Buffer.from(Array.from({ length: size }, () => Math.floor(next() * 256))) }
-}
-
 export class LineLogger implements Logger {
   readonly lines: string[] = []
   log(level: string, message: string, fields: Record<string, unknown> = {}): void {
@@ -90,7 +40,7 @@ export class LineLogger implements Logger {
 
 export interface Fixture {
   readonly manager: LogManager
-  readonly time: ManualTime
+  readonly time: SimScheduler
   readonly logger: LineLogger
   /** Creates or finds topic `t`, partition 0 unless told otherwise. */
   log(topic?: string, partition?: number): ReplicaLog
@@ -100,7 +50,7 @@ export interface FixtureOptions {
   readonly disk: Disk
   readonly directory?: string
   readonly config?: Partial<LogConfig>
-  readonly time?: ManualTime
+  readonly time?: SimScheduler
   readonly manager?: Partial<LogManagerOptions>
 }
 
@@ -108,13 +58,13 @@ export interface FixtureOptions {
 export function openLogs(options: FixtureOptions): Fixture {
   const { disk, directory = '/data' } = options
   const config = { ...baseConfig, ...options.config }
-  const time = options.time ?? new ManualTime()
+  const time = options.time ?? new SimScheduler({ startMs: START_MS })
   const logger = new LineLogger()
   const env: Pick<Env, 'disk' | 'clock' | 'timers' | 'random' | 'logger'> = {
     disk,
-    clock: time,
-    timers: time,
-    random: seededRandom(7),
+    clock: time.clock,
+    timers: time.timers,
+    random: new SeededRandom(7),
     logger,
   }
   const manager: LogManager = createLogManager({
