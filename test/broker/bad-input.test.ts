@@ -134,10 +134,13 @@ function mutated(request: Buffer, random: (below: number) => number): Buffer {
     else if (kind === 1) body[at] ^= 1 << random(8)
     else if (kind === 2) body = Buffer.from(body.subarray(0, Math.max(8, at)))
     else if (kind === 3) body = Buffer.concat([body.subarray(0, at), body.subarray(random(body.length))])
-    else body.fill(random(2) ? 0xff : 0x7f, at, at + 1 + random(8))
+    else body.fill(random(2) ? 0xff : 0x7f, at, Math.min(body.length, at + 1 + random(8)))
   }
   return framed(body)
 }
+
+const probe = Buffer.concat(encodeRequest(apiVersionsApi, 0, 1, 'probe', {}))
+const patience = (): Promise<boolean> => new Promise((resolve) => setTimeout(() => resolve(false), 10))
 
 test('100,000 mutated requests leave a broker that serves, with bounded memory', async () => {
   const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000)
@@ -150,20 +153,21 @@ test('100,000 mutated requests leave a broker that serves, with bounded memory',
   const attack = async (): Promise<void> => {
     while (sent < total) {
       const client = await WireClient.connect(broker.port)
-      for (let i = 0; i < 50 && !client.isClosed && sent < total; i++, sent++) {
+      // A request that was understood may wait long for its reply (Fetch, JoinGroup): then another connection goes on.
+      let answered = true
+      while (answered && !client.isClosed && sent < total) {
+        sent++
         client.send(mutated(requests[random(requests.length)], random))
-        if (i % 5 === 0) await new Promise((resolve) => setImmediate(resolve))
+        answered = await Promise.race([client.frame(probe).then(() => true), patience()]).catch(() => false)
       }
       client.close()
       await client.closed
     }
   }
-  await Promise.all(Array.from({ length: 8 }, attack))
+  await Promise.all(Array.from({ length: 16 }, attack))
   await stillServes()
   const grownMb = (process.memoryUsage().rss - before) / 1e6
   expect(grownMb, `seed ${seed}`).toBeLessThan(600)
-  expect(
-    lines.filter((line) => line.startsWith('error')),
-    `seed ${seed}`,
-  ).toEqual([])
+  const errors = new Set(lines.filter((line) => line.startsWith('error')).map((line) => line.slice(0, 400)))
+  expect([...errors].slice(0, 5), `seed ${seed}`).toEqual([])
 }, 240_000)

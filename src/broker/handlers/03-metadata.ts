@@ -25,12 +25,9 @@ export function handleMetadata(
     return reply(services, request, context, all)
   }
   const byId = request.topics!.filter(({ topicId }) => topicId !== ZERO_UUID)
-  if (byId.length > 0 && (context.apiVersion < 12 || byId.length < request.topics!.length)) {
-    // Ids and names are not mixed, and ids came to requests with version 12.
-    const topics = request.topics!.map(({ topicId, name }) => ({
-      ...unknown(ErrorCode.INVALID_REQUEST, name),
-      topicId,
-    }))
+  if (context.apiVersion < 12 && (byId.length > 0 || request.topics!.some(({ name }) => name === null))) {
+    // Ids came to requests with version 12; a reply below it cannot carry a null name.
+    const topics = request.topics!.map(({ name }) => unknown(ErrorCode.INVALID_REQUEST, name ?? ''))
     return reply(services, request, context, topics)
   }
   if (byId.length > 0) {
