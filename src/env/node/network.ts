@@ -101,28 +101,54 @@ class NodeConnection implements Connection {
   }
 }
 
+/**
+ * Addresses to bind for a host. `localhost` is both loopback addresses: clients resolve it to the one or the other, and a
+ * refused first try costs them a second. null: all interfaces.
+ */
+function addressesOf(host: string): (string | null)[] {
+  if (host === 'localhost') return ['127.0.0.1', '::1']
+  return [host === '' ? null : host]
+}
+
+function bind(onSocket: (raw: net.Socket) => void, host: string | null, port: number): Promise<net.Server> {
+  const server = net.createServer({ pauseOnConnect: true }, onSocket)
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host: host ?? undefined, port }, () => resolve(server))
+  })
+}
+
+/** A machine without IPv6 has no second loopback address; a port that the system chose may be taken there. */
+function isDispensable(error: unknown, asked: ListenOptions): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') return true
+  return code === 'EADDRINUSE' && asked.port === 0
+}
+
 export function createNodeNetwork(): Network {
   let nextId = 1
   const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
   return {
-    listen(options: ListenOptions, onConnection): Promise<Listening> {
-      const server = net.createServer({ pauseOnConnect: true }, (raw) => {
+    async listen(options: ListenOptions, onConnection): Promise<Listening> {
+      const onSocket = (raw: net.Socket) => {
         const connection = new NodeConnection(nextId++, raw, buffer)
         connection.attach(onConnection(connection))
-      })
-      return new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen({ host: options.host === '' ? undefined : options.host, port: options.port }, () => {
-          const bound = server.address() as net.AddressInfo
-          resolve({
-            host: options.host,
-            port: bound.port,
-            close: async () => {
-              server.close()
-            },
-          })
-        })
-      })
+      }
+      const [first, second] = addressesOf(options.host)
+      const servers = [await bind(onSocket, first, options.port)]
+      const { port } = servers[0].address() as net.AddressInfo
+      const close = async () => servers.forEach((server) => server.close())
+      if (second !== undefined) {
+        try {
+          servers.push(await bind(onSocket, second, port))
+        } catch (error) {
+          if (!isDispensable(error, options)) {
+            await close()
+            throw error
+          }
+        }
+      }
+      return { host: options.host, port, close }
     },
   }
 }
