@@ -1,12 +1,16 @@
 import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, connect } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from './conditions.ts'
 import { prepareKafka } from './kafka-broker.ts'
+import { freePort } from './launch.ts'
+import type { Launch, LaunchRequest } from './launch.ts'
 import { prepareOdradek } from './odradek-broker.ts'
 import { ended, startProcess } from './processes.ts'
+
+export { freePort }
 
 /** Which broker the suites run against: ours, or the real one that proves the suites right. */
 export type BrokerKind = 'odradek' | 'kafka'
@@ -16,22 +20,6 @@ export const brokerKind: BrokerKind = process.env.ODRADEK_COMPAT_BROKER === 'kaf
 export interface BrokerOptions {
   /** Kafka configuration keys and values on top of the suites' own. */
   config?: Record<string, string>
-}
-
-/** How one kind of broker is started: the same data directory and port every time. */
-export interface Launch {
-  command: string
-  args: string[]
-  /** Longest time from start to ready. */
-  readyTimeoutMs: number
-  /** Whether what the process has said so far means that it serves; absent where an open port means so. */
-  saysReady?: (output: string) => boolean
-}
-
-export interface LaunchRequest {
-  port: number
-  directory: string
-  config: Record<string, string>
 }
 
 /** A broker process of its own for one suite, on 127.0.0.1 and a free port, with a data directory of its own. */
@@ -130,22 +118,6 @@ export async function startBroker({ config = {} }: BrokerOptions = {}): Promise<
     throw error
   }
   return broker
-}
-
-/**
- * A free port below the range that outgoing connections are given: a client that knocks at a killed broker's
- * port from the same port number would otherwise connect to itself and keep the port taken.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 15_000 + Math.floor(Math.random() * 15_000)
-    const free = await new Promise<boolean>((resolve) => {
-      const server = createServer()
-      server.once('error', () => resolve(false))
-      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-    })
-    if (free) return port
-  }
 }
 
 function isOpen(port: number): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Launch, LaunchRequest } from './broker.ts'
-import { freePort } from './broker.ts'
+import type { Launch, LaunchRequest } from './launch.ts'
+import { freePort } from './launch.ts'
 import { kafkaJars } from './paths.ts'
 import { mustRun } from './processes.ts'
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Launch, LaunchRequest } from './broker.ts'
+import type { Launch, LaunchRequest } from './launch.ts'
 import { repository } from './paths.ts'
 
 /** Our built command, as a person starts it. */
