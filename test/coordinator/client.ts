@@ -25,10 +25,17 @@ export function subscription(...topics: string[]): Buffer {
 /** A reply that is there, or `undefined` while it is not. */
 export class Answer<T> {
   value: T | undefined
+  readonly #reply: T | Promise<T>
 
   constructor(reply: T | Promise<T>) {
-    if (reply instanceof Promise) void reply.then((value) => (this.value = value))
-    else this.value = reply
+    this.#reply = reply
+    this.onValue((value) => (this.value = value))
+  }
+
+  /** At once when the reply is there. */
+  onValue(use: (value: T) => void): void {
+    if (this.#reply instanceof Promise) void this.#reply.then(use)
+    else use(this.#reply)
   }
 
   get now(): T {

@@ -8,6 +8,7 @@ import { assert } from '../../base/assert.ts'
 import { CONSUMER_PROTOCOL_TYPE } from './config.ts'
 import { PartitionMap } from './partition-map.ts'
 import { subscribedTopicsOf } from './subscription.ts'
+import type { JoinCall } from './join-group.ts'
 import type { GroupMetadataValue } from './records.ts'
 import type { JoinResult, Parked, SyncResult } from './turn.ts'
 
@@ -101,6 +102,8 @@ export class Group {
   subscribedTopics: ReadonlySet<string> | null = null
   /** Commits that are appended and not committed yet, counted by partition. */
   readonly pendingCommits = new PartitionMap<number>()
+  /** While a returned static member's new id is stored: the returns that wait for it, each to be stored upon the other. */
+  waitingReturns: JoinCall[] | null = null
   /** Appends that are not committed yet: what they say will still be replayed. */
   writesInFlight = 0
   /** Its tombstones are on their way: it answers like a dead group. */

@@ -172,28 +172,41 @@ function fenceAndReplace(group: Group, member: Member, memberId: string, turn: T
 
 /** The assignment stays as it is: only the new id is stored, and the member takes up its work when that is done. */
 function replaceWithoutRebalance(group: Group, member: Member, call: JoinCall, turn: Turn): void {
-  const { generationId } = group
-  const previousLeader = group.leaderId ?? ''
-  const record = replacedMemberRecord(group, member, call, turn.wallMs)
-  turn.write([record], (error, later) => {
+  // The record says all of the group: one return is stored after the other.
+  if (group.waitingReturns !== null) {
+    group.waitingReturns.push(call)
+    return
+  }
+  group.waitingReturns = []
+  const before = { generationId: group.generationId, leader: group.leaderId ?? '' }
+  turn.write([replacedMemberRecord(group, member, call, turn.wallMs)], (error, later) => {
+    const waiting = group.waitingReturns ?? []
+    group.waitingReturns = null
     if (error !== ErrorCode.NONE) {
-      const result = { ...joinedGeneration(group, ''), leader: previousLeader, errorCode: storeError(error) }
+      const result = { ...joinedGeneration(group, ''), leader: before.leader, errorCode: storeError(error) }
       later.reply(call.reply, result)
-      return
-    }
-    const moved = group.state !== 'Stable' || group.generationId !== generationId
-    if (moved || group.members.get(member.memberId) !== member) {
+    } else if (
+      group.state === 'Stable' &&
+      group.generationId === before.generationId &&
+      group.members.get(member.memberId) === member
+    ) {
+      takeUpWork(group, member, call, later)
+      later.reply(call.reply, returnedInstanceResult(group, call, before.leader))
+    } else {
+      // The group has moved on meanwhile.
       joinGroup(group, { ...call, memberId: '' }, later)
-      return
     }
-    fenceAndReplace(group, member, call.memberId, later)
-    group.setProtocols(member, call.protocols)
-    member.rebalanceTimeoutMs = call.rebalanceTimeoutMs
-    member.sessionTimeoutMs = call.sessionTimeoutMs
-    group.subscribedTopics = group.computeSubscribedTopics()
-    renewSession(group, member, later.nowMs)
-    later.reply(call.reply, returnedInstanceResult(group, call, previousLeader))
+    for (const next of waiting) joinGroup(group, { ...next, memberId: '' }, later)
   })
+}
+
+function takeUpWork(group: Group, member: Member, call: JoinCall, turn: Turn): void {
+  fenceAndReplace(group, member, call.memberId, turn)
+  group.setProtocols(member, call.protocols)
+  member.rebalanceTimeoutMs = call.rebalanceTimeoutMs
+  member.sessionTimeoutMs = call.sessionTimeoutMs
+  group.subscribedTopics = group.computeSubscribedTopics()
+  renewSession(group, member, turn.nowMs)
 }
 
 /**

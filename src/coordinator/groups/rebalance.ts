@@ -245,6 +245,8 @@ export function killGroup(group: Group, errorCode: number, turn: Turn): void {
     answerJoin(group, member, failedJoin(member.memberId, errorCode), turn)
     answerSync(member, failedSync(errorCode), turn)
   }
+  for (const { reply } of group.waitingReturns ?? []) turn.reply(reply, failedJoin('', errorCode))
+  group.waitingReturns = null
   group.transitionTo('Dead', turn.wallMs)
   group.rebalance = null
   group.syncDeadlineMs = Infinity
