@@ -34,6 +34,8 @@ export interface EmbeddedCoordinationOptions {
   readonly logger: Logger
   /** Where the journal and the snapshot lie; null keeps everything in memory. The caller holds the directory's lock. */
   readonly directory: string | null
+  /** The journal is folded into a snapshot when it is longer than this; COMPACTION_BYTES by default. */
+  readonly compactionBytes?: number
 }
 
 export interface EmbeddedCoordination extends Coordination {
@@ -160,7 +162,7 @@ class EmbeddedStore implements EmbeddedCoordination {
     try {
       // Without an await where nothing is written: answers come in this same turn.
       if (records.length > 0) this.#journal!.append(records, this.tree, this.#zxid)
-      if (durable && this.#journal !== null) await this.#journal.sync()
+      if (this.#journal !== null && (durable || this.#journal.wantsSync)) await this.#journal.sync()
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       return this.#failBatch(batch, error)
@@ -235,9 +237,9 @@ class EmbeddedStore implements EmbeddedCoordination {
   }
 
   #load(): void {
-    const { disk, logger, clock, directory } = this.#options
+    const { disk, logger, clock, directory, compactionBytes } = this.#options
     if (directory !== null) {
-      this.#journal = new Journal({ disk, logger, directory }, this.tree)
+      this.#journal = new Journal({ disk, logger, directory, compactionBytes }, this.tree)
       const epoch = epochOf(this.#journal.lastZxid) + 1
       dropEphemerals(this.tree, epoch, clock.nowMs())
       this.tree.commit()

@@ -28,24 +28,30 @@ export class Journal {
   readonly #logger: Logger
   readonly #directory: string
   readonly #file: DiskFile
+  readonly #compactionBytes: number
   #size: number
   #snapshotSize: number
-  /** The directory entry of a new journal is not on disk yet. */
+  /** It is certain that the journal is found again: its directory entry was synced before anything was written. */
   #entrySynced: boolean
+  /** What was loaded may be in the page cache only: the process that wrote it was killed before its sync. */
+  #loadedUnsynced: boolean
   /** A failed write or sync left it unknown what the file holds. The next append writes a snapshot first. */
   #damaged = false
   /** What the disk stands at after loading. */
   readonly lastZxid: number
 
   /** Opens or creates the files and replays them into `tree`, which must be empty. Throws DiskError, CoordinationError. */
-  constructor(world: { disk: Disk; logger: Logger; directory: string }, tree: ZnodeTree) {
+  constructor(
+    world: { disk: Disk; logger: Logger; directory: string; compactionBytes?: number },
+    tree: ZnodeTree,
+  ) {
+    this.#compactionBytes = world.compactionBytes ?? COMPACTION_BYTES
     this.#disk = world.disk
     this.#logger = world.logger
     this.#directory = world.directory
     const snapshotPath = `${this.#directory}/${SNAPSHOT_FILE}`
     const journalPath = `${this.#directory}/${JOURNAL_FILE}`
     if (this.#disk.stat(this.#directory) === null) this.#disk.makeDirectory(this.#directory)
-    this.#entrySynced = this.#disk.stat(journalPath) !== null
     this.#file = this.#disk.open(journalPath, 'write')
     tree.recordUndo = false
     const hasSnapshot = this.#disk.stat(snapshotPath) !== null
@@ -54,6 +60,8 @@ export class Journal {
     const snapshotZxid = snapshot === null ? 0 : this.#loadSnapshot(snapshot, tree)
     const loaded = this.#loadJournal(tree, snapshotZxid)
     this.#size = loaded.end
+    this.#entrySynced = loaded.end > 0
+    this.#loadedUnsynced = loaded.end > 0
     this.lastZxid = loaded.zxid
     tree.recordUndo = true
   }
@@ -64,6 +72,8 @@ export class Journal {
     if (this.#damaged) return this.compact(tree, zxid)
     const chunks = this.#size === 0 ? [JOURNAL_HEADER, ...records] : records
     try {
+      if (!this.#entrySynced) this.#disk.syncDirectory(this.#directory)
+      this.#entrySynced = true
       this.#file.write(chunks, this.#size)
     } catch (error) {
       this.#cutBack()
@@ -75,8 +85,7 @@ export class Journal {
   async sync(): Promise<void> {
     try {
       await this.#file.sync()
-      if (!this.#entrySynced) this.#disk.syncDirectory(this.#directory)
-      this.#entrySynced = true
+      this.#loadedUnsynced = false
     } catch (error) {
       this.#damaged = true
       throw error
@@ -88,8 +97,13 @@ export class Journal {
     this.#damaged = true
   }
 
+  /** Nothing that was loaded may be shown before `sync`: a power cut could still undo it. */
+  get wantsSync(): boolean {
+    return this.#loadedUnsynced
+  }
+
   get wantsCompaction(): boolean {
-    return this.#size > COMPACTION_BYTES && this.#size > this.#snapshotSize
+    return this.#size > this.#compactionBytes && this.#size > this.#snapshotSize
   }
 
   /** Writes the tree as the snapshot, durably, and empties the journal. Throws DiskError. */

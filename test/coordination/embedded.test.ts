@@ -191,7 +191,7 @@ async function workload(
 }
 
 test.each(['kill -9', 'power cut'] as const)(
-  'after a %s at every write position the store holds all that was answered, and at most the one step in flight',
+  'after a %s at every third byte written the store holds all that was answered, and at most the one step in flight',
   async (kind) => {
     const states: Record<string, unknown>[] = []
     const calm = new CrashDisk()
