@@ -3,23 +3,27 @@
 // Everything that is not a Debian package lands in <repo>/.cache, which git ignores.
 //
 //   node scripts/fetch-tools.js            all of it
-//   node scripts/fetch-tools.js kcat jars  some of it: kcat, jdk, maven, c, jars
+//   node scripts/fetch-tools.js kcat jars  some of it: kcat, jdk, maven, c, jars, jars39
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)))
-const pom = join(repository, 'test/kafka-compat/java/pom.xml')
 
-/** The Apache Kafka version of the Java suites: it stands in the pom alone. */
-export function kafkaVersion() {
-  return /<kafka\.version>([^<]+)</.exec(readFileSync(pom, 'utf8'))[1]
+/** Apache Kafka's jars by the poms that name their versions, where they are kept, and the file that says all are there. */
+const kafkas = {
+  // The tools and clients of the Java suites.
+  jars: { pom: 'test/kafka-compat/java/pom.xml', libs: '.', complete: '.complete' },
+  // The broker that stands beside ours, in the side-by-side suite and in bench/ (which keeps them at the same place).
+  jars39: { pom: 'bench/kafka/pom.xml', libs: 'libs', complete: 'bench-complete' },
 }
 
-/** Where Apache Kafka's jars are kept once fetched. */
-export function kafkaJars() {
-  return join(repository, '.cache', `kafka-${kafkaVersion()}`)
+function placeOf(name) {
+  const pom = join(repository, kafkas[name].pom)
+  const version = /<kafka\.version>([^<]+)</.exec(readFileSync(pom, 'utf8'))[1]
+  const folder = join(repository, '.cache', `kafka-${version}`)
+  return { pom, version, folder, libs: kafkas[name].libs, complete: kafkas[name].complete }
 }
 
 /** What each tool is needed for, how its presence shows, and the Debian packages that bring it. */
@@ -34,19 +38,21 @@ const packaged = {
 }
 
 function main(wanted) {
-  const names = wanted.length === 0 ? ['kcat', 'jdk', 'c', 'jars'] : wanted
-  const missing = names.filter((name) => packaged[name] && !packaged[name].present())
-  const jarsMissing = names.includes('jars') && !existsSync(join(kafkaJars(), '.complete'))
-  if (jarsMissing) {
-    for (const name of ['jdk', 'maven']) {
-      if (!missing.includes(name) && !packaged[name].present()) missing.push(name)
-    }
-  }
+  const names = wanted.length === 0 ? ['kcat', 'jdk', 'c', 'jars', 'jars39'] : wanted
+  const jarsMissing = names.filter((name) => kafkas[name] && !jarsAreThere(name))
+  const tools = new Set(names.filter((name) => packaged[name]))
+  if (jarsMissing.length > 0) tools.add('jdk').add('maven')
+  const missing = [...tools].filter((name) => !packaged[name].present())
   if (missing.length > 0) installPackages(missing.flatMap((name) => packaged[name].packages))
   const stillMissing = missing.filter((name) => !packaged[name].present())
   if (stillMissing.length > 0) fail(`still not there after the installation: ${stillMissing.join(', ')}`)
-  if (jarsMissing) fetchJars()
-  if (missing.length === 0 && !jarsMissing) say(`nothing to fetch (${names.join(', ')} are there)`)
+  for (const name of jarsMissing) fetchJars(name)
+  if (missing.length + jarsMissing.length === 0) say(`nothing to fetch (${names.join(', ')} are there)`)
+}
+
+function jarsAreThere(name) {
+  const { folder, complete } = placeOf(name)
+  return existsSync(join(folder, complete))
 }
 
 function installPackages(packages) {
@@ -66,18 +72,26 @@ function installPackages(packages) {
   run('apt-get', [...wait, '-qq', '-y', '--no-install-recommends', 'install', ...packages], { env })
 }
 
-function fetchJars() {
-  const target = kafkaJars()
+/** Fetched beside their place and moved there whole, so that what is there is complete. */
+function fetchJars(name) {
+  const { pom, version, folder, libs, complete } = placeOf(name)
   say(
-    `Apache Kafka ${kafkaVersion()}: jars of kafka_2.13 and kafka-tools by Maven, about 100 files, into ${target}`,
+    `Apache Kafka ${version}: kafka_2.13 and kafka-tools with what they need by Maven, 100 jars, into ${folder}`,
   )
-  const partial = `${target}.${process.pid}.partial`
+  const partial = `${folder}.${process.pid}.partial`
   rmSync(partial, { recursive: true, force: true })
-  mkdirSync(partial, { recursive: true })
-  run('mvn', ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${partial}`])
-  writeFileSync(join(partial, '.complete'), '')
-  rmSync(target, { recursive: true, force: true })
-  renameSync(partial, target)
+  mkdirSync(join(partial, libs), { recursive: true })
+  run('mvn', [
+    '-q',
+    '-B',
+    '-f',
+    pom,
+    'dependency:copy-dependencies',
+    `-DoutputDirectory=${join(partial, libs)}`,
+  ])
+  writeFileSync(join(partial, complete), '')
+  rmSync(folder, { recursive: true, force: true })
+  renameSync(partial, folder)
 }
 
 function runs(command, ...args) {

@@ -20,12 +20,13 @@ const suites = {
   kcat: { needs: ['kcat'], run: compat('kcat/') },
   java: { needs: ['jdk', 'jars'], run: compat('java-tools/') },
   roundtrip: { needs: ['jdk', 'jars', 'c'], run: compat('roundtrip/') },
+  'side-by-side': { needs: ['jdk', 'jars39'], run: compat('side-by-side/') },
   'bad-input': { needs: [], run: compat('bad-input/') },
   smoke: { needs: [], run: compat('kafkajs/producing') },
 }
 
 /** All but the smoke pass, which is a part of kafkajs; the round trip takes about as long as the others together. */
-const rows = [['roundtrip'], ['unit', 'kafkajs', 'kcat', 'java', 'bad-input']]
+const rows = [['roundtrip'], ['unit', 'kafkajs', 'kcat', 'java', 'side-by-side', 'bad-input']]
 
 // Some machines export a bundle of certificates for package downloads; Node would read it at every start.
 const env = { ...process.env }
