@@ -21,6 +21,7 @@ class Context implements RequestContext {
   readonly clientHost: string
   readonly listenerName: string
   readonly connectionId: number
+  private readonly connection: ClientConnection
   /** Nothing in most requests. */
   callbacks: readonly (() => void)[] | null = null
 
@@ -32,6 +33,11 @@ class Context implements RequestContext {
     this.clientHost = connection.clientHost
     this.listenerName = connection.listenerName
     this.connectionId = connection.id
+    this.connection = connection
+  }
+
+  onClose(listener: () => void): () => void {
+    return this.connection.onClose(listener)
   }
 
   whenSent(callbacks: readonly (() => void)[]): void {

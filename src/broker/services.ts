@@ -41,6 +41,8 @@ export interface RequestContext {
   readonly connectionId: number
   /** The callbacks run once, when the reply's bytes have left (or the connection is gone). */
   whenSent(callbacks: readonly (() => void)[]): void
+  /** Runs `listener` when the client has gone and waiting for it makes no sense; the function returned takes that back. */
+  onClose(listener: () => void): () => void
 }
 
 /**

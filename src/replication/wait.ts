@@ -5,21 +5,24 @@ import type { Partition, PartitionWaiter } from './partition.ts'
 /**
  * Runs `done` once: when `missingBytes` more readable bytes have been added to the partitions together, when one of
  * them changed its leader or went away, or after `maxWaitMs`. `done` runs in a later turn than the append that ended
- * the waiting, so that one turn's appends are answered together.
+ * the waiting, so that one turn's appends are answered together. The function returned gives the waiting up.
  */
 export function waitForBytes(
   timers: Timers,
   partitions: readonly Partition[],
   limits: { missingBytes: number; maxWaitMs: number },
   done: () => void,
-): void {
+): () => void {
   let missing = limits.missingBytes
   let finished = false
-  const finish = (): void => {
-    if (finished) return
+  const cancel = (): void => {
     finished = true
     timer.cancel()
     for (const partition of partitions) partition.removeWaiter(waiter)
+  }
+  const finish = (): void => {
+    if (finished) return
+    cancel()
     queueMicrotask(done)
   }
   const waiter: PartitionWaiter = {
@@ -31,6 +34,7 @@ export function waitForBytes(
   }
   const timer = timers.after(limits.maxWaitMs, finish)
   for (const partition of partitions) partition.addWaiter(waiter)
+  return cancel
 }
 
 /** Resolves true when the high watermark has reached `offset`, false on time-out or when this broker no longer leads. */

@@ -44,6 +44,7 @@ export class ClientConnection implements ConnectionEvents {
   private receiving = false
   private blocked = false
   private open = true
+  private readonly closeListeners = new Set<() => void>()
 
   constructor(
     connection: Connection,
@@ -68,6 +69,12 @@ export class ClientConnection implements ConnectionEvents {
     return this.slots.length
   }
 
+  /** Runs `listener` when the connection goes; the function returned takes that back. */
+  onClose(listener: () => void): () => void {
+    this.closeListeners.add(listener)
+    return () => this.closeListeners.delete(listener)
+  }
+
   data(chunk: Buffer): void {
     if (!this.open) return
     this.lastActiveMs = this.now()
@@ -88,6 +95,8 @@ export class ClientConnection implements ConnectionEvents {
     for (const slot of this.slots.splice(0)) slot.reply?.sent?.()
     for (const sent of this.outgoingSent.splice(0)) sent()
     this.outgoing = []
+    for (const listener of this.closeListeners) listener()
+    this.closeListeners.clear()
     this.hooks.closed(this)
   }
 

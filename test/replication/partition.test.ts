@@ -193,6 +193,17 @@ describe('waiting', () => {
     expect([done, due.length]).toEqual([1, 0])
   })
 
+  test('for bytes can be given up: nothing is left behind and nothing runs', async () => {
+    const { partition } = led()
+    const { timers, due } = handTimers()
+    let done = 0
+    const cancel = waitForBytes(timers, [partition], { missingBytes: 1, maxWaitMs: 500 }, () => done++)
+    cancel()
+    partition.append(bytes, 'client', 1)
+    await turn()
+    expect([done, due.length]).toEqual([0, 0])
+  })
+
   test('for bytes ends at the deadline, and when the partition goes away', async () => {
     for (const end of ['deadline', 'gone'] as const) {
       const { partition } = led()

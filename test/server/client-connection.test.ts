@@ -166,3 +166,12 @@ describe('ClientConnection', () => {
     expect(socket.destroyed).toBe(true)
   })
 })
+
+test('who waits for a client hears that it has gone', () => {
+  const { connection } = connected(() => null)
+  const heard: string[] = []
+  connection.onClose(() => heard.push('one'))
+  connection.onClose(() => heard.push('taken back'))()
+  connection.closed()
+  expect(heard).toEqual(['one'])
+})

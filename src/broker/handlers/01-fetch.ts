@@ -50,9 +50,11 @@ export function handleFetch(
   const waitOn = outcomes.map(({ wanted }) => hosted(services, wanted)).filter((found) => found !== undefined)
   const limits = { missingBytes: Math.max(1, request.minBytes - bytes), maxWaitMs: request.maxWaitMs }
   return new Promise((resolve) => {
-    waitForBytes(services.env.timers, waitOn, limits, () => {
+    const cancel = waitForBytes(services.env.timers, waitOn, limits, () => {
+      forget()
       resolve(respond(services, context, plan, readAll(services, request, plan.partitions).outcomes))
     })
+    const forget = context.onClose(cancel)
   })
 }
 
