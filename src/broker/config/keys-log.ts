@@ -82,11 +82,7 @@ export const logKeys = {
   'compression.gzip.level': int(-1, 'Level of gzip.', { ...acceptedDynamic, min: -1, max: 9 }),
   'compression.lz4.level': int(9, 'Level of lz4.', { ...acceptedDynamic, min: 1, max: 17 }),
   'compression.zstd.level': int(3, 'Level of zstd.', { ...acceptedDynamic, min: -131072, max: 22 }),
-  'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', {
-    honoured: false,
-    ...cluster,
-    min: 1,
-  }),
+  'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', { ...cluster, min: 1 }),
   'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.', acceptedDynamic),
   'num.recovery.threads.per.data.dir': int(1, 'Threads of start-up recovery.', {
     ...acceptedDynamic,
@@ -205,7 +201,7 @@ export const topicLevelKeys = {
   }),
   'cleanup.policy': list(['delete'], 'What happens to old records.', { allowed: CLEANUP_POLICIES }),
   'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.', accepted),
-  'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', { honoured: false, min: 1 }),
+  'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', { min: 1 }),
   'compression.type': oneOf(COMPRESSION_TYPES, 'producer', 'How batches are stored.'),
   'compression.gzip.level': int(-1, 'Level of gzip.', { ...accepted, min: -1, max: 9 }),
   'compression.lz4.level': int(9, 'Level of lz4.', { ...accepted, min: 1, max: 17 }),
