@@ -94,6 +94,7 @@ class EmbeddedStore implements EmbeddedCoordination {
     if (this.#closed) return
     this.#closed = true
     await Promise.all([...this.#sessions.values()].map((session) => session.end('closed')))
+    this.#compact(true)
     this.#journal?.close()
   }
 
@@ -139,7 +140,7 @@ class EmbeddedStore implements EmbeddedCoordination {
     const batch = this.#queue
     this.#queue = []
     await this.#runBatch(batch)
-    this.#compact()
+    this.#compact(false)
     if (this.#queue.length === 0) this.#running = false
     else this.#options.timers.soon(() => void this.#runBatches())
   }
@@ -207,8 +208,8 @@ class EmbeddedStore implements EmbeddedCoordination {
     this.tree.commit()
   }
 
-  #compact(): void {
-    if (this.#journal === null || !this.#journal.wantsCompaction || this.#closed) return
+  #compact(atStop: boolean): void {
+    if (this.#journal === null || !this.#journal.wantsCompaction(atStop)) return
     try {
       this.#journal.compact(this.tree, this.#zxid)
     } catch (error) {

@@ -19,6 +19,8 @@ export const SNAPSHOT_FILE = 'odradek-coordination.snapshot'
 
 /** The journal is folded into a snapshot when it is longer than this and than the snapshot. */
 export const COMPACTION_BYTES = 512 * 1024
+/** A clean stop folds a journal that is longer than this: a snapshot is loaded in half the time. */
+const STOP_COMPACTION_BYTES = 32 * 1024
 
 /** Zxids are `epoch * EPOCH_SIZE + counter`; each opening of the store begins an epoch. */
 export const EPOCH_SIZE = 2 ** 32
@@ -102,7 +104,8 @@ export class Journal {
     return this.#loadedUnsynced
   }
 
-  get wantsCompaction(): boolean {
+  wantsCompaction(atStop: boolean): boolean {
+    if (atStop) return this.#size > STOP_COMPACTION_BYTES
     return this.#size > this.#compactionBytes && this.#size > this.#snapshotSize
   }
 

@@ -104,6 +104,20 @@ test('the journal is folded into a snapshot, from which the store opens', async 
   expect(await dump(next)).toEqual(before)
 })
 
+test('a clean stop leaves a short journal', async () => {
+  const disk = new CrashDisk()
+  const store = open(disk)
+  const session = await store.connect(SESSION)
+  await session.create('/a', Buffer.alloc(100_000, 'x'))
+  await session.create('/e', null, 'ephemeral')
+  const before = await dump(session)
+  await store.close()
+  expect(disk.stat(`/data/${JOURNAL_FILE}`)!.size).toBe(0)
+  const next = await open(disk).connect(SESSION)
+  expect(await dump(next)).toEqual(before)
+  expect(await next.exists('/e')).toBeNull()
+})
+
 test('a full disk refuses writes with STORAGE, keeps serving reads, and takes writes again when there is room', async () => {
   const disk = new CrashDisk()
   const store = open(disk)
