@@ -138,6 +138,21 @@ describe('a broker that', () => {
     expect(await w.groups.ensureTopic()).toBe(true)
     expect(w.groups.partitionFor('a')).toBe(97 % 7)
   })
+
+  it('finds the topic with another number of partitions than it is configured for goes by the topic', async () => {
+    const w = world({ config: { offsetsTopicPartitions: 50 }, elect: false })
+    expect(w.groups.partitionFor('a')).toBe(97 % 50)
+    w.topics.set('__consumer_offsets', 7)
+    expect(w.groups.partitionFor('a')).toBe(97 % 7)
+    // Groups stay where they are when partitions are added; only a topic made anew is another matter.
+    w.topics.set('__consumer_offsets', 9)
+    w.log.partitionCount = 9
+    await w.groups.ensureTopic()
+    expect(w.groups.partitionFor('a')).toBe(97 % 7)
+    w.log.partitionCount = 3
+    await w.groups.ensureTopic()
+    expect(w.groups.partitionFor('a')).toBe(97 % 3)
+  })
 })
 
 describe('elections', () => {

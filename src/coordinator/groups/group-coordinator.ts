@@ -25,7 +25,7 @@ import {
   tombstones,
 } from './group-admin.ts'
 import type { GroupDescription, ListedGroup } from './group-admin.ts'
-import { GroupRuntime } from './group-runtime.ts'
+import { GroupRuntime, OFFSETS_TOPIC } from './group-runtime.ts'
 import type { GroupRuntimeParts } from './group-runtime.ts'
 import { heartbeat } from './heartbeat.ts'
 import { joinGroup } from './join-group.ts'
@@ -65,7 +65,8 @@ export interface TopicPartition {
 export class GroupCoordinator {
   readonly #parts: GroupCoordinatorParts
   readonly #runtime: GroupRuntime
-  #partitionCount: number
+  /** Of `__consumer_offsets`, as first heard of: groups must not move when partitions are added (as in Kafka). */
+  #partitionCount: number | undefined
   #running = false
   #expiryTimer: Timer | null = null
   #expiry: SlicedWork | null = null
@@ -73,12 +74,9 @@ export class GroupCoordinator {
   constructor(parts: GroupCoordinatorParts) {
     this.#parts = parts
     this.#runtime = new GroupRuntime(parts)
-    this.#partitionCount = parts.config.offsetsTopicPartitions
   }
 
-  /** `partitionCount`: of `__consumer_offsets` if it exists. */
-  start(partitionCount = this.#parts.config.offsetsTopicPartitions): void {
-    this.#partitionCount = partitionCount
+  start(): void {
     this.#running = true
     this.#scheduleExpiry()
   }
@@ -94,7 +92,9 @@ export class GroupCoordinator {
   /** Creates `__consumer_offsets` when it is missing. False: it cannot be created now. */
   async ensureTopic(): Promise<boolean> {
     try {
-      this.#partitionCount = await this.#parts.log.ensureTopic()
+      const count = await this.#parts.log.ensureTopic()
+      // Fewer: somebody deleted the topic, and it was made anew.
+      if (this.#partitionCount === undefined || count < this.#partitionCount) this.#partitionCount = count
       return true
     } catch (error) {
       this.#parts.logger.log('warn', 'cannot create __consumer_offsets', { reason: String(error) })
@@ -103,7 +103,8 @@ export class GroupCoordinator {
   }
 
   partitionFor(groupId: string): number {
-    return partitionFor(groupId, this.#partitionCount)
+    this.#partitionCount ??= this.#parts.metadata.partitionCount(OFFSETS_TOPIC)
+    return partitionFor(groupId, this.#partitionCount ?? this.#parts.config.offsetsTopicPartitions)
   }
 
   /** This broker leads the partition from this epoch on. Older epochs are ignored. */

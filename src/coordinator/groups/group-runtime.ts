@@ -26,7 +26,7 @@ export interface GroupRuntimeParts {
   readonly config: GroupCoordinatorConfig
 }
 
-const OFFSETS_TOPIC = '__consumer_offsets'
+export const OFFSETS_TOPIC = '__consumer_offsets'
 const COMMIT_MARKER = 1
 
 export class GroupRuntime {
