@@ -24,8 +24,8 @@ export class FlushQueue {
   #recoveryPoint: number
   #underWay: Promise<void> | null = null
   #next: Promise<void> | null = null
-  /** Files were made that a crash may forget. */
-  #namesChanged = false
+  /** Files were made that a crash may forget; from the start, because the last stop did not sync their names. */
+  #namesChanged = true
   #directoryIsDurable = false
   /** Counts truncations: a flush that began before one must not move the recovery point by what it saw. */
   #truncations = 0
@@ -75,6 +75,13 @@ export class FlushQueue {
     })
     this.#underWay = underWay
     return underWay
+  }
+
+  /** At a clean stop, with nothing else under way afterwards. Names are left to the file system's journal. */
+  async flushLast(endOffset: number, segments: readonly Segment[]): Promise<void> {
+    await Promise.allSettled([this.#underWay, this.#next])
+    await Promise.all(segments.map((segment) => segment.sync()))
+    this.#recoveryPoint = Math.max(this.#recoveryPoint, endOffset)
   }
 
   async flushUpTo(endOffset: number, segments: readonly Segment[]): Promise<void> {

@@ -70,8 +70,10 @@ export function loadLog(request: LoadRequest): LoadedLog {
     request.snapshots.removeAbove(logEndOffset)
     loadProducers(request, segments, logEndOffset)
   }
+  // A clean stop without a snapshot had no producers: nothing to look for.
+  const producersLoaded = !request.clean || request.snapshots.count === 0
   const recoveryPoint = request.clean ? logEndOffset : Math.min(request.recoveryPoint, logEndOffset)
-  return { segments, logStartOffset, logEndOffset, recoveryPoint, producersLoaded: !request.clean }
+  return { segments, logStartOffset, logEndOffset, recoveryPoint, producersLoaded }
 }
 
 function emptyLog(logStartOffset: number): LoadedLog {

@@ -2,18 +2,11 @@
 import { DiskError, type Disk } from '../env/disk.ts'
 import type { Env } from '../env/env.ts'
 import { partitionKey, type PartitionOffset } from './checkpoint-file.ts'
-import {
-  deletedDirectoryName,
-  join,
-  LEADER_EPOCH_FILE,
-  PARTITION_METADATA_FILE,
-  type PartitionName,
-} from './file-names.ts'
+import { deletedDirectoryName, join, LEADER_EPOCH_FILE, type PartitionName } from './file-names.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { toLogDirError } from './log-dir-error.ts'
 import { LogDirectory, type Checkpoint } from './log-directory.ts'
 import { loadLog, type LoadedLog } from './log-loader.ts'
-import { writeTopicId } from './partition-metadata.ts'
 import { PartitionLog, type LogHost, type LogParts } from './partition-log.ts'
 import { PeriodicTasks } from './periodic-tasks.ts'
 import { ProducerSnapshots } from './producer-snapshots.ts'
@@ -177,7 +170,18 @@ class Manager implements LogManager {
         producers,
       })
       const files = { directory: path, logDirectory: directory.path }
-      this.#add({ topic, partition, ...files, config, epochs, snapshots, producers, loaded, topicId: null })
+      this.#add({
+        topic,
+        partition,
+        ...files,
+        config,
+        epochs,
+        snapshots,
+        producers,
+        loaded,
+        topicId: null,
+        isNew: false,
+      })
     } catch (error) {
       throw toLogDirError(error, directory.path)
     }
@@ -205,8 +209,6 @@ class Manager implements LogManager {
     }
     const logDirectory = this.#leastUsedDirectory()
     const directory = join(logDirectory, partitionKey(topic, partition))
-    this.#disk.makeDirectory(directory)
-    writeTopicId(this.#disk, join(directory, PARTITION_METADATA_FILE), topicId)
     const loaded: LoadedLog = {
       segments: [],
       logStartOffset: 0,
@@ -228,6 +230,7 @@ class Manager implements LogManager {
       producers: new ProducerState(),
       loaded,
       topicId,
+      isNew: true,
     })
   }
 
@@ -248,6 +251,7 @@ class Manager implements LogManager {
     this.#logs.delete(key)
     this.#highWatermarks.delete(key)
     this.#waitingForFlush.delete(log)
+    if (!log.hasDirectory) return
     const unique = this.#options.env.random.bytes(16).toString('hex')
     const path = join(log.logDirectory, deletedDirectoryName(topic, partition, unique))
     this.#disk.rename(log.directory, path)
@@ -322,7 +326,7 @@ class Manager implements LogManager {
   #checkpointEntries(checkpoint: Checkpoint, directory: string): PartitionOffset[] {
     const entries: PartitionOffset[] = []
     for (const log of this.#logs.values()) {
-      if (log.logDirectory !== directory) continue
+      if (log.logDirectory !== directory || !log.hasDirectory) continue
       const { topic, partition } = log
       if (checkpoint === 'recoveryPoint') entries.push({ topic, partition, offset: log.recoveryPoint })
       else if (checkpoint === 'highWatermark') {

@@ -56,6 +56,8 @@ export interface LogParts {
   readonly loaded: LoadedLog
   /** null: still to be read from partition.metadata */
   readonly topicId: string | null
+  /** The directory does not exist yet: it is made with the first record. */
+  readonly isNew: boolean
 }
 
 const NO_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAA'
@@ -80,6 +82,7 @@ export class PartitionLog implements ReplicaLog {
   #writeFailed = false
   readonly #flushes: FlushQueue
   #closed = false
+  #hasDirectory: boolean
 
   constructor(host: LogHost, parts: LogParts) {
     this.#host = host
@@ -96,6 +99,7 @@ export class PartitionLog implements ReplicaLog {
     this.#logStartOffset = parts.loaded.logStartOffset
     this.#logEndOffset = parts.loaded.logEndOffset
     this.#topicId = parts.topicId
+    this.#hasDirectory = !parts.isNew
     this.#flushes = new FlushQueue({
       disk: host.disk,
       directory: parts.directory,
@@ -108,6 +112,19 @@ export class PartitionLog implements ReplicaLog {
   get topicId(): string {
     if (this.#topicId === null) this.#topicId = readTopicId(this.#host.disk, this.directory)
     return this.#topicId ?? NO_TOPIC_ID
+  }
+
+  /** False before the first record: a crash then loses nothing that the coordination service does not know. */
+  get hasDirectory(): boolean {
+    return this.#hasDirectory
+  }
+
+  #makeDirectory(): void {
+    this.#host.disk.makeDirectory(this.directory)
+    if (this.#topicId !== null) {
+      writeTopicId(this.#host.disk, join(this.directory, PARTITION_METADATA_FILE), this.#topicId)
+    }
+    this.#hasDirectory = true
   }
 
   /** For a directory whose partition.metadata was lost, or never written. */
@@ -283,6 +300,7 @@ export class PartitionLog implements ReplicaLog {
   }
 
   #openSegment(baseOffset: number, nowMs: number): Segment {
+    if (!this.#hasDirectory) this.#makeDirectory()
     const segment = new Segment(this.#host, this.directory, baseOffset, { createdMs: nowMs, isNew: true })
     const { segmentJitterMs, segmentMs } = this.config
     this.#jitterMs = segmentJitterMs > 0 ? this.#host.random.next() * Math.min(segmentJitterMs, segmentMs) : 0
@@ -516,22 +534,21 @@ export class PartitionLog implements ReplicaLog {
 
   /** Writes leader epochs that are only in memory. */
   persistEpochs(): void {
-    this.#epochs.persist({ durable: false })
+    if (this.#hasDirectory) this.#epochs.persist({ durable: false })
   }
 
-  /** Flushes and completes every file, so that the next load needs no scan. Throws DiskError. */
+  /** Completes and syncs every file, so that the next load needs no scan. Throws DiskError. */
   async close(): Promise<void> {
-    await this.flush()
-    if (
-      this.#producersLoaded &&
-      this.#snapshots.newestOffset < this.#logEndOffset &&
-      this.#segments.length > 0
-    ) {
+    this.#closed = true
+    if (!this.#hasDirectory) return
+    for (const segment of this.#segments) segment.finishIndexes()
+    const hasProducers = this.#snapshots.count > 0 || this.#producers.size > 0
+    if (this.#producersLoaded && hasProducers && this.#snapshots.newestOffset < this.#logEndOffset) {
       this.#snapshots.write(this.#logEndOffset, this.#producers)
     }
     this.persistEpochs()
+    await this.#flushes.flushLast(this.#logEndOffset, this.#segments)
     for (const segment of this.#segments) segment.close()
-    this.#closed = true
   }
 
   /** Closes files and writes nothing: the directory is going away. */

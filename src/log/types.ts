@@ -142,7 +142,7 @@ export interface LogManager {
   start(): void
   get(topic: string, partition: number): ReplicaLog | undefined
   all(): Iterable<ReplicaLog>
-  /** Existing or new. Throws DiskError. */
+  /** Existing or new. A new one's directory is made with its first record. */
   getOrCreate(topic: string, partition: number, topicId: string, config: LogConfig): ReplicaLog
   /** Renames the directory for asynchronous deletion (`-delete`). */
   remove(topic: string, partition: number): void
