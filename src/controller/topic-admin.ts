@@ -258,6 +258,14 @@ export class TopicAdmin {
   }
 
   async #create(topic: NewTopic, validateOnly: boolean): Promise<CreatedTopic> {
+    try {
+      return await this.#tryCreate(topic, validateOnly)
+    } catch (error) {
+      return notCreated(topic.name, this.#unavailable(error))
+    }
+  }
+
+  async #tryCreate(topic: NewTopic, validateOnly: boolean): Promise<CreatedTopic> {
     const { metadata, settings, random, logger } = this.#options
     const { name } = topic
     if (metadata.topic(name) !== undefined) return notCreated(name, alreadyExists(name))
@@ -354,6 +362,18 @@ export class TopicAdmin {
   }
 
   async #addPartitions(request: AddedPartitions, validateOnly: boolean): Promise<TopicResult> {
+    for (;;) {
+      try {
+        return await this.#tryAddPartitions(request, validateOnly)
+      } catch (error) {
+        // Somebody else has changed the topic meanwhile: look at it again.
+        if (error instanceof CoordinationError && error.code === 'BAD_VERSION') continue
+        return this.#unavailable(error)
+      }
+    }
+  }
+
+  async #tryAddPartitions(request: AddedPartitions, validateOnly: boolean): Promise<TopicResult> {
     const { name } = request
     if (this.#options.controller.isQueuedForDeletion(name)) {
       return { error: ErrorCode.INVALID_TOPIC_EXCEPTION, message: 'The topic is queued for deletion.' }
@@ -382,15 +402,8 @@ export class TopicAdmin {
       })
     if (validateOnly) return OK
     const data = encodeTopic({ ...topic, partitions: [...topic.partitions, ...added] })
-    try {
-      await this.#session.set(topicPath(name), data, node.stat.version)
-      return OK
-    } catch (error) {
-      // Somebody else has changed the topic meanwhile: look at it again.
-      if (error instanceof CoordinationError && error.code === 'BAD_VERSION')
-        return this.#addPartitions(request, false)
-      return this.#unavailable(error)
-    }
+    await this.#session.set(topicPath(name), data, node.stat.version)
+    return OK
   }
 
   #unavailable(error: unknown): TopicResult {

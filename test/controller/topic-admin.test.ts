@@ -229,6 +229,31 @@ test('a full disk refuses a topic, and takes it when there is room again', async
   expect(made.error).toBe(ErrorCode.NONE)
 })
 
+test('a session that has ended answers requests with an error, not with an exception', async () => {
+  const { cluster, broker } = await oneBroker()
+  await cluster.until(broker.topics.createTopics([newTopic('there')], OPTIONS))
+  void broker.session.close()
+  const results = await cluster.until(
+    Promise.all([
+      broker.topics.createTopics([newTopic('t')], OPTIONS),
+      broker.topics.deleteTopics([byName('there')], OPTIONS),
+      broker.topics.createPartitions([{ name: 'there', count: 9, assignments: null }], OPTIONS),
+      broker.topics.autoCreateTopic('auto').then((result) => [result]),
+    ]),
+  )
+  for (const [{ error }] of results) expect(error).toBe(ErrorCode.UNKNOWN_SERVER_ERROR)
+})
+
+test('adding partitions at the same time as another does not lose either', async () => {
+  const { cluster, broker } = await oneBroker()
+  await cluster.until(broker.topics.createTopics([newTopic('t', 2, 1)], OPTIONS))
+  const add = (count: number) =>
+    broker.topics.createPartitions([{ name: 't', count, assignments: null }], OPTIONS)
+  const [[four], [six]] = await cluster.until(Promise.all([add(4), add(6)]))
+  expect([four.error, six.error]).toEqual([ErrorCode.NONE, ErrorCode.NONE])
+  expect(broker.metadata.topic('t')!.partitions.length).toBe(6)
+})
+
 test('a disk that fills between the topic and its partition states delays the topic, no more', async () => {
   const disk = new CrashDisk()
   const cluster = new SimCluster({ disk })
