@@ -25,8 +25,8 @@ export interface CheckedTopic {
   readonly configs: Readonly<Record<string, string>>
 }
 
-/** One topic of one request cannot ask for more: every partition costs files and memory on each replica. */
-export const MAX_PARTITIONS_PER_TOPIC = 100_000
+/** One topic of one request cannot ask for more (the cap of a KRaft controller): every partition costs files and memory. */
+export const MAX_PARTITIONS_PER_TOPIC = 10_000
 
 export function checkNewTopic(
   topic: NewTopic,
