@@ -529,6 +529,7 @@ export class PartitionLog implements ReplicaLog {
 
   flush(): Promise<void> {
     assert(!this.#closed, 'a closed log is not flushed')
+    if (!this.#hasDirectory) return Promise.resolve()
     return this.#flushes.flush(() => ({ endOffset: this.#logEndOffset, segments: this.#segments }))
   }
 

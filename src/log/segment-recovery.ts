@@ -97,19 +97,17 @@ function reasonToCut(
   at: number,
   { available, nextOffset }: { available: number; nextOffset: number },
 ): string | null {
-  if (available < BATCH_OVERHEAD) return `${available} bytes are no record batch`
-  const bad = checkBatch(buffer, at, available)
-  if (bad !== null) {
+  const bad = available < BATCH_OVERHEAD ? `${available} bytes are no record batch` : null
+  const reason = bad ?? checkBatch(buffer, at, available)?.message ?? null
+  if (reason !== null) {
     const format = nextOffset === segment.baseOffset ? legacyFormatAt(buffer, at, available) : null
-    if (format !== null) {
-      const path = segment.path(LOG_SUFFIX)
-      throw new LogDirError(
-        'FOREIGN_FORMAT',
-        segment.directory,
-        `${path} holds message format ${format}, not 2`,
-      )
-    }
-    return bad.message
+    if (format === null) return reason
+    const path = segment.path(LOG_SUFFIX)
+    throw new LogDirError(
+      'FOREIGN_FORMAT',
+      segment.directory,
+      `${path} holds message format ${format}, not 2`,
+    )
   }
   const baseOffset = batch.baseOffset(buffer, at)
   if (baseOffset < nextOffset) return `offset ${baseOffset} after ${nextOffset - 1}`

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest'
+import { SimDisk } from '../../src/env/sim/disk.ts'
+import { SeededRandom } from '../../src/env/sim/random.ts'
+import { ProducerEntry } from '../../src/log/producer-entry.ts'
+import { decodeProducerSnapshot, encodeProducerSnapshot } from '../../src/log/producer-snapshot.ts'
+import { buildBatch } from '../../src/protocol/record-batch.ts'
+import { ErrorCode } from '../../src/protocol/error-codes.ts'
+import { append, openLogs, type BatchShape } from './log-fixture.ts'
+
+function simDisk(): SimDisk {
+  return new SimDisk({ random: new SeededRandom(1) })
+}
+
+const produced = (baseSequence: number, more: Partial<BatchShape> = {}): BatchShape => ({
+  values: ['a', 'b'],
+  producerId: 9,
+  producerEpoch: 0,
+  baseSequence,
+  ...more,
+})
+
+describe('an idempotent producer', () => {
+  it('has the last five batches answered with their first offset, and written once', () => {
+    const log = openLogs({ disk: simDisk() }).log()
+    for (let i = 0; i < 7; i++) expect(append(log, produced(2 * i))).toMatchObject({ firstOffset: 2 * i })
+    for (let i = 2; i < 7; i++) {
+      expect(append(log, produced(2 * i))).toMatchObject({
+        error: 0,
+        duplicate: true,
+        firstOffset: 2 * i,
+        lastOffset: 2 * i + 1,
+      })
+    }
+    expect(append(log, produced(2))).toMatchObject({ error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER })
+    expect(log.logEndOffset).toBe(14)
+  })
+
+  it('may begin anywhere, must go on without a gap, and wraps after 2147483647', () => {
+    const log = openLogs({ disk: simDisk() }).log()
+    expect(append(log, produced(2147483646))).toMatchObject({ error: 0 })
+    expect(append(log, produced(5))).toMatchObject({ error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER })
+    expect(append(log, produced(0))).toMatchObject({ error: 0, firstOffset: 2 })
+    expect(append(log, produced(2147483646))).toMatchObject({ duplicate: true, firstOffset: 0 })
+  })
+
+  it('is fenced by a newer epoch, which begins at sequence 0', () => {
+    const log = openLogs({ disk: simDisk() }).log()
+    append(log, produced(0))
+    expect(append(log, produced(2, { producerEpoch: 1 }))).toMatchObject({
+      error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+    })
+    expect(append(log, produced(0, { producerEpoch: 1 }))).toMatchObject({ error: 0 })
+    expect(append(log, produced(2))).toMatchObject({ error: ErrorCode.INVALID_PRODUCER_EPOCH })
+  })
+
+  it.each(['stop', 'kill'] as const)('is known again after a %s', async (how) => {
+    const disk = simDisk()
+    const first = openLogs({ disk, config: { segmentBytes: 300 } })
+    for (let i = 0; i < 6; i++) append(first.log(), produced(2 * i))
+    if (how === 'stop') await first.manager.stop()
+    disk.kill()
+    const { log } = openLogs({ disk, config: { segmentBytes: 300 } })
+    expect(append(log(), produced(10))).toMatchObject({ duplicate: true, firstOffset: 10 })
+    expect(append(log(), produced(14))).toMatchObject({ error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER })
+    expect(append(log(), produced(12))).toMatchObject({ error: 0, firstOffset: 12 })
+  })
+
+  it('keeps the unstable offset down while its transaction is open; an abort is listed', () => {
+    const log = openLogs({ disk: simDisk() }).log()
+    append(log, 'plain')
+    append(log, produced(0, { transactional: true }))
+    append(log, 'plain')
+    expect(log.firstUnstableOffset).toBe(1)
+    expect(append(log, produced(2))).toMatchObject({ error: ErrorCode.INVALID_TXN_STATE })
+    const key = Buffer.from([0, 0, 0, 0])
+    const value = Buffer.from([0, 0, 0, 0, 0, 3])
+    const abort = buildBatch({
+      records: [{ timestampMs: 1, key, value }],
+      producerId: 9,
+      producerEpoch: 0,
+      transactional: true,
+      control: true,
+    })
+    expect(log.appendAsLeader(abort, { leaderEpoch: 0, origin: 'coordinator' })).toMatchObject({
+      firstOffset: 4,
+    })
+    expect(log.firstUnstableOffset).toBe(5)
+    expect(log.abortedTransactions(0, 5)).toEqual([{ producerId: 9, firstOffset: 1 }])
+    expect(log.abortedTransactions(5, 6)).toEqual([])
+  })
+})
+
+describe('a producer snapshot', () => {
+  const entry = new ProducerEntry(77)
+  entry.add({
+    producerId: 77,
+    producerEpoch: 3,
+    firstSequence: 4,
+    lastSequence: 6,
+    firstOffset: 10,
+    lastOffset: 12,
+    maxTimestampMs: 1234,
+    isTransactional: true,
+  })
+
+  it('comes back as it was', () => {
+    const [back] = decodeProducerSnapshot(encodeProducerSnapshot([entry]))!
+    expect(back).toEqual(entry)
+  })
+
+  it('has 46 bytes an entry after a header of 10', () => {
+    const bytes = encodeProducerSnapshot([entry])
+    expect(bytes.length).toBe(56)
+    expect(bytes.readInt16BE(0)).toBe(1)
+    expect(bytes.readInt32BE(6)).toBe(1)
+    expect(bytes.readInt32BE(20)).toBe(6)
+    expect(bytes.readBigInt64BE(48)).toBe(10n)
+  })
+
+  it.each([0, 3, 8, 30])('is refused when byte %i has changed', (at) => {
+    const bytes = encodeProducerSnapshot([entry])
+    bytes[at] ^= 1
+    expect(decodeProducerSnapshot(bytes)).toBe(null)
+  })
+})

@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest'
+import { SimDisk } from '../../src/env/sim/disk.ts'
+import { SeededRandom } from '../../src/env/sim/random.ts'
+import type { LogConfig } from '../../src/log/types.ts'
+import { append, openLogs, readAll, START_MS } from './log-fixture.ts'
+
+function filled(config: Partial<LogConfig>) {
+  const disk = new SimDisk({ random: new SeededRandom(1) })
+  const fixture = openLogs({ disk, config: { segmentBytes: 200, ...config } })
+  for (let i = 0; i < 10; i++)
+    append(fixture.log(), { values: ['x'.repeat(50)], timestampMs: START_MS + i * 1000 })
+  return { disk, fixture, log: fixture.log() }
+}
+
+const logFiles = (disk: SimDisk) => disk.list('/data/t-0').filter((name) => name.endsWith('.log'))
+
+describe('retention', () => {
+  it('drops segments whose newest record is too old', () => {
+    const { log, disk } = filled({ retentionMs: 5000 })
+    expect(logFiles(disk)).toHaveLength(10)
+    expect(log.applyRetention(START_MS + 9000, 10)).toBe(4)
+    expect(log.logStartOffset).toBe(4)
+    expect(log.read(3, { maxBytes: 1000, upperBoundOffset: 10, minOneBatch: true })).toBe(null)
+    readAll(log)
+  })
+
+  it('drops what is beyond the size, oldest first', () => {
+    const { log } = filled({ retentionBytes: 600 })
+    const before = log.sizeBytes
+    const dropped = log.applyRetention(START_MS, 10)
+    expect(log.sizeBytes).toBe((before / 10) * (10 - dropped))
+    expect(log.sizeBytes).toBeGreaterThanOrEqual(600)
+    expect(log.sizeBytes - before / 10).toBeLessThan(600)
+  })
+
+  it('never goes beyond the high watermark, and spares compacted topics', () => {
+    expect(filled({ retentionMs: 1 }).log.applyRetention(START_MS + 1e9, 3)).toBe(3)
+    expect(
+      filled({ retentionMs: 1, cleanupPolicy: ['compact'] }).log.applyRetention(START_MS + 1e9, 10),
+    ).toBe(0)
+  })
+
+  it('may empty the log, whose end a restart still knows', async () => {
+    const { log, fixture, disk } = filled({ retentionMs: 1 })
+    expect(log.applyRetention(START_MS + 1e9, 10)).toBe(10)
+    expect(log.logStartOffset).toBe(10)
+    expect(log.logEndOffset).toBe(10)
+    await fixture.manager.stop()
+    const again = openLogs({ disk }).log()
+    expect([again.logStartOffset, again.logEndOffset]).toEqual([10, 10])
+  })
+
+  it('removes the files after file.delete.delay.ms', async () => {
+    const { log, disk, fixture } = filled({ retentionMs: 5000, fileDeleteDelayMs: 1000 })
+    log.applyRetention(START_MS + 9000, 10)
+    const deleted = () => disk.list('/data/t-0').filter((name) => name.endsWith('.deleted'))
+    expect(deleted().length).toBeGreaterThan(3)
+    await fixture.time.advance(999)
+    expect(deleted().length).toBeGreaterThan(3)
+    await fixture.time.advance(1)
+    expect(deleted()).toEqual([])
+  })
+
+  it('remembers a raised log start across a kill', async () => {
+    const { log, disk, fixture } = filled({})
+    log.raiseLogStart(5, 10)
+    await fixture.time.settle()
+    disk.kill()
+    expect(openLogs({ disk }).log().logStartOffset).toBe(5)
+  })
+})
+
+describe('a removed partition', () => {
+  it('is renamed at once, deleted later, and can be made again', async () => {
+    const { disk, fixture } = filled({ fileDeleteDelayMs: 1000 })
+    fixture.manager.remove('t', 0)
+    expect(fixture.manager.get('t', 0)).toBe(undefined)
+    expect(disk.list('/data').some((name) => /^t-0\.[0-9a-f]{32}-delete$/.test(name))).toBe(true)
+    expect(append(fixture.log(), 'fresh')).toMatchObject({ firstOffset: 0 })
+    await fixture.time.advance(2000)
+    expect(disk.list('/data').filter((name) => name.endsWith('-delete'))).toEqual([])
+    expect(readAll(fixture.log()).length).toBeGreaterThan(0)
+  })
+})
