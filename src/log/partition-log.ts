@@ -7,6 +7,7 @@ import { ErrorCode } from '../protocol/error-codes.ts'
 import { fault, validateClientBatch, validateOwnBatches, type AppendFault } from './append-validation.ts'
 import { join, PARTITION_METADATA_FILE } from './file-names.ts'
 import { FlushQueue } from './flush-queue.ts'
+import { followerChunk } from './follower-chunk.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LoadedLog } from './log-loader.ts'
 import { readTopicId, writeTopicId } from './partition-metadata.ts'
@@ -364,7 +365,7 @@ export class PartitionLog implements ReplicaLog {
   }
 
   appendAsFollower(records: Buffer): void {
-    const chunk = this.#followerChunk(records)
+    const chunk = followerChunk(records, this.#logEndOffset, this.directory)
     if (chunk === null) return
     // Loaded first: a replay must not see what is recorded below.
     this.#loadedProducers()
@@ -378,38 +379,6 @@ export class PartitionLog implements ReplicaLog {
       this.#epochs.assign(batch.partitionLeaderEpoch(records, at), batch.baseOffset(records, at))
     }
     this.#recordProducers(records)
-  }
-
-  /** null when there is nothing. Throws on data that must not be appended. */
-  #followerChunk(bytes: Buffer): Chunk | null {
-    let lastOffset = this.#logEndOffset - 1
-    let maxTimestampMs = -1
-    let offsetOfMaxTimestamp = -1
-    for (let at = 0; at < bytes.length; at += batch.batchSize(bytes, at)) {
-      const bad = batch.checkBatch(bytes, at, bytes.length - at)
-      if (bad !== null) throw new DiskError('IO', this.directory, bad.message)
-      const baseOffset = batch.baseOffset(bytes, at)
-      if (baseOffset <= lastOffset) {
-        throw new DiskError(
-          'IO',
-          this.directory,
-          `batch at offset ${baseOffset} follows offset ${lastOffset}`,
-        )
-      }
-      lastOffset = batch.lastOffset(bytes, at)
-      if (batch.maxTimestamp(bytes, at) > maxTimestampMs) {
-        maxTimestampMs = batch.maxTimestamp(bytes, at)
-        offsetOfMaxTimestamp = lastOffset
-      }
-    }
-    if (bytes.length === 0) return null
-    return {
-      bytes,
-      firstOffset: batch.baseOffset(bytes, 0),
-      lastOffset,
-      maxTimestampMs,
-      offsetOfMaxTimestamp,
-    }
   }
 
   read(offset: number, options: ReadOptions): LogSlice | null {

@@ -169,7 +169,7 @@ describe('a log directory', () => {
     (disk: SimDisk): void =>
       disk.replaceFile('/data/meta.properties', text)
 
-  it.each([
+  const refusals: [string, (disk: SimDisk) => void][] = [
     ['FOREIGN_DIRECTORY', (disk: SimDisk) => disk.makeDirectory('/data/photos')],
     ['FOREIGN_CLUSTER', meta('version=0\nbroker.id=1\ncluster.id=other\n')],
     ['FOREIGN_BROKER', meta('version=0\nbroker.id=2\ncluster.id=test-cluster\n')],
@@ -177,7 +177,8 @@ describe('a log directory', () => {
     ['FOREIGN_FORMAT', meta('version=7\n')],
     ['LOCKED', (disk: SimDisk) => void disk.lock('/data/.lock')],
     ['NOT_WRITABLE', (disk: SimDisk) => disk.failNext({ operation: 'open', code: 'NOT_PERMITTED' })],
-  ] as const)('is refused as %s with one line', (code, prepare) => {
+  ]
+  it.each(refusals)('is refused as %s with one line', (code, prepare) => {
     const error = refusal(prepare)
     expect(error.code).toBe(code)
     expect(error.message).toMatch(/^\/data[^\n]*$/)

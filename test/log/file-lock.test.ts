@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createNodeDisk } from '../../src/env/node/disk.ts'
+
+describe('a file lock', () => {
+  const disk = createNodeDisk()
+  let directory: string
+  let path: string
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'odradek-lock-'))
+    path = join(directory, '.lock')
+  })
+  afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+  it('is held once, also within one process, and can be taken again after its release', () => {
+    const lock = disk.lock(path)
+    expect(() => disk.lock(path)).toThrow(/locked by this process/)
+    lock.release()
+    lock.release()
+    disk.lock(path).release()
+  })
+
+  it('is refused while another process holds it, and free once that was killed', async () => {
+    const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env
+    const child = spawn(process.execPath, ['-e', 'console.log("up"); setInterval(() => {}, 1000)'], { env })
+    await new Promise((resolve) => child.stdout.once('data', resolve))
+    const mine = disk.lock(path)
+    const own = readFileSync(path, 'latin1')
+    mine.release()
+    const theirs = own.replace(String(process.pid), String(child.pid))
+    writeFileSync(path, theirs.replace(/ \d+ /, ` ${startTicks(child.pid!)} `))
+    expect(() => disk.lock(path)).toThrow(`locked by process ${child.pid}`)
+
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
+    disk.lock(path).release()
+  })
+
+  it('does not believe a pid that another process has by now', () => {
+    const mine = disk.lock(path)
+    const own = readFileSync(path, 'latin1')
+    mine.release()
+    writeFileSync(path, own.replace(/ \d+ /, ' 1 '))
+    if (own.includes(' - ')) return
+    disk.lock(path).release()
+  })
+
+  it('takes a file that says nothing, as a Java broker leaves it', () => {
+    writeFileSync(path, '')
+    disk.lock(path).release()
+  })
+})
+
+function startTicks(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  } catch {
+    return '-'
+  }
+}
