@@ -5,7 +5,7 @@ import { decodeResponse, encodeRequest, readCorrelationId } from '../../src/prot
 import type { AnyApi, Decoded, Encodable } from '../../src/protocol/schema.ts'
 
 type Body<A extends AnyApi> = Encodable<A['request']['fields']>
-type Answer<A extends AnyApi> = Decoded<A['response']['fields']>
+export type Answer<A extends AnyApi> = Decoded<A['response']['fields']>
 
 export class WireClient {
   private readonly socket: net.Socket

@@ -19,6 +19,7 @@ type PartitionResponse = Writable<TopicResponse['partitionResponses'][number]>
 type TopicReplies = { name: string; partitionResponses: PartitionResponse[] }[]
 
 const ZSTD = 4
+const TRANSACTIONAL = 0x10
 const ATTRIBUTES_LOW_BYTE = 22
 const ACKS_ALL = -1
 
@@ -62,17 +63,8 @@ function refusal(
   at: { topic: string; index: number; records: Buffer | null },
 ): { error: number; message: string } | null {
   const { topic, index, records } = at
-  if (request.acks < -1 || request.acks > 1) {
-    return { error: ErrorCode.INVALID_REQUIRED_ACKS, message: `acks must be -1, 0 or 1, not ${request.acks}` }
-  }
   if (!services.metadata.partition(topic, index)) {
     return { error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message: `there is no partition ${topic}-${index}` }
-  }
-  if (isInternalTopic(topic) && !mayWriteInternalTopics(context)) {
-    return { error: ErrorCode.INVALID_TOPIC_EXCEPTION, message: `${topic} is written by the broker only` }
-  }
-  if (request.transactionalId !== null) {
-    return { error: ErrorCode.INVALID_TXN_STATE, message: 'transactions are not supported by this version' }
   }
   if (records === null || records.length === 0) {
     return {
@@ -82,6 +74,19 @@ function refusal(
   }
   if (context.apiVersion < 7 && (records[ATTRIBUTES_LOW_BYTE] & 7) === ZSTD) {
     return { error: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, message: 'zstd needs Produce version 7 or later' }
+  }
+  if (request.acks < -1 || request.acks > 1) {
+    return { error: ErrorCode.INVALID_REQUIRED_ACKS, message: `acks must be -1, 0 or 1, not ${request.acks}` }
+  }
+  if (isInternalTopic(topic) && !mayWriteInternalTopics(context)) {
+    return { error: ErrorCode.INVALID_TOPIC_EXCEPTION, message: `${topic} is written by the broker only` }
+  }
+  if (request.transactionalId !== null) {
+    return { error: ErrorCode.INVALID_TXN_STATE, message: 'transactions are not supported by this version' }
+  }
+  if (records[ATTRIBUTES_LOW_BYTE] & TRANSACTIONAL) {
+    const message = 'transactional records need a transactional id'
+    return { error: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, message }
   }
   if (!services.replicas.get(topic, index)) {
     return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, message: 'this broker does not host the partition' }
