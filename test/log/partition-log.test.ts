@@ -44,4 +44,17 @@ describe('a partition log on the real disk', () => {
     }
     await manager.stop()
   })
+
+  it('serves more segments than it may keep open', async () => {
+    const config = { segmentBytes: 400, indexIntervalBytes: 100 }
+    const options = { disk, directory, config, manager: { maxResidentSegments: 3 } }
+    const first = openLogs(options)
+    for (let i = 0; i < 120; i++) append(first.log('t', i % 8), `value ${i} ${'x'.repeat(60)}`)
+    const bytes = Array.from({ length: 8 }, (_, partition) => readAll(first.log('t', partition)))
+    for (const each of bytes) expect(each.length).toBeGreaterThan(1500)
+    await first.manager.stop()
+    const second = openLogs(options)
+    bytes.forEach((each, partition) => expect(readAll(second.log('t', partition)).equals(each)).toBe(true))
+    await second.manager.stop()
+  })
 })
