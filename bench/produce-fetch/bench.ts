@@ -21,9 +21,6 @@ const PARTITIONS = 4
 const SIZES = [100, 1000]
 const CODECS = ['none', 'lz4'] as const
 
-/** Two thorough warm-ups before the first series, one before each other: new record sizes meet new code paths. */
-const WARM_UP_ROUNDS = { first: 2, other: 1 }
-
 /** Records of one run: about a second of producing each; fewer where the broker has only just started. */
 const RDPERF_RECORDS: Record<number, number> = { 100: 2_000_000, 1000: 400_000 }
 const COLD_RECORDS: Record<number, number> = { 100: 1_000_000, 1000: 200_000 }
@@ -105,6 +102,13 @@ function javaRound(options: Options, subject: string, broker: Broker, setting: S
   })
 }
 
+/** One round whose figures are dropped: before anything warm is measured, and before every new kind of records. */
+async function warmUp(options: Options, brokers: Brokers, setting: Setting): Promise<void> {
+  const subjects = Object.keys(brokers)
+  const measure = (subject: string) => rdperfRound(options, subject, brokers[subject], setting)
+  await measureAll({ ...options, rounds: 1 }, `warm-up, ${name(setting)}`, { subjects, measure })
+}
+
 async function warmByRdperf(options: Options, brokers: Brokers): Promise<Section[]> {
   const sections: Section[] = []
   const subjects = ['odradek', 'kafka', 'floor']
@@ -112,9 +116,7 @@ async function warmByRdperf(options: Options, brokers: Brokers): Promise<Section
     const title = `librdkafka, warm, ${name(setting)}`
     if (!wanted(options, title)) continue
     const measure = (subject: string) => rdperfRound(options, subject, brokers[subject], setting)
-    const rounds = sections.length === 0 ? WARM_UP_ROUNDS.first : WARM_UP_ROUNDS.other
-    if (!options.quick)
-      await measureAll({ ...options, rounds }, `warm-up for ${title}`, { subjects, measure })
+    if (!options.quick) await warmUp(options, brokers, setting)
     sections.push({
       title,
       setting: {
@@ -240,9 +242,9 @@ async function measure(options: Options): Promise<Section[]> {
     if (isIn('odradek')) brokers.odradek = await startOdradek(join(work.path, 'odradek'))
     if (isIn('kafka')) brokers.kafka = await startKafka(join(work.path, 'kafka'), zookeeper!, 'warm')
     if (isIn('floor')) brokers.floor = await startFloor(join(work.path, 'floor'), PARTITIONS)
-    const warmSections = await warmByRdperf(options, brokers)
+    if (!options.quick) await warmUp(options, brokers, SETTINGS[0])
     return [
-      ...warmSections,
+      ...(await warmByRdperf(options, brokers)),
       ...coldSections,
       ...(await latency(options, brokers)),
       ...(await warmByJava(options, brokers)),
