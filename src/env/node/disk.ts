@@ -31,6 +31,22 @@ function attempt<T>(path: string, action: () => T): T {
   }
 }
 
+/**
+ * With its parents. Node's own `recursive` never returns where the parent is there and yet nothing can be made in it
+ * (below /proc, for one).
+ */
+function makeDirectories(path: string): void {
+  if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory()) return
+  try {
+    fs.mkdirSync(path)
+  } catch (error) {
+    const parent = dirname(path)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error
+    makeDirectories(parent)
+    fs.mkdirSync(path)
+  }
+}
+
 class NodeFile implements DiskFile {
   readonly path: string
   readonly #descriptor: number
@@ -162,7 +178,7 @@ export class NodeDisk implements Disk {
   }
 
   makeDirectory(path: string): void {
-    attempt(path, () => fs.mkdirSync(path, { recursive: true }))
+    attempt(path, () => makeDirectories(path))
   }
 
   rename(from: string, to: string): void {
