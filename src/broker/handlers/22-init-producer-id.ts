@@ -11,17 +11,22 @@ import type {
 } from '../../protocol/messages/22-init-producer-id.ts'
 import type { Services } from '../services.ts'
 
+/** Of ids and epochs. */
+const NONE = -1
+
 const refused = (errorCode: number): InitProducerIdResponse => ({
   errorCode,
-  producerId: -1,
-  producerEpoch: -1,
+  producerId: NONE,
+  producerEpoch: NONE,
 })
 
 export async function handleInitProducerId(
   services: Services,
   request: InitProducerIdRequest,
 ): Promise<InitProducerIdResponse> {
-  if (request.transactionalId !== null) return refused(ErrorCode.INVALID_REQUEST)
+  const { transactionalId, producerId: currentId, producerEpoch: currentEpoch } = request
+  if ((currentId === NONE) !== (currentEpoch === NONE)) return refused(ErrorCode.INVALID_REQUEST)
+  if (transactionalId !== null) return refused(ErrorCode.INVALID_REQUEST)
   try {
     const producerId = await services.producerIds.allocate()
     return { errorCode: ErrorCode.NONE, producerId, producerEpoch: 0 }
