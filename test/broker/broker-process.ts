@@ -9,7 +9,7 @@ import { nodeClock, nodeRandom, nodeTimers } from '../../src/env/node/clock.ts'
 import { createNodeNetwork } from '../../src/env/node/network.ts'
 import { WireClient } from './wire-client.ts'
 
-export const DATA_DIRECTORY = '/data'
+const DATA_DIRECTORY = '/data'
 
 export interface BrokerProcess {
   readonly broker: Broker
@@ -37,7 +37,7 @@ export interface WaitingTimer {
   fire(): void
 }
 
-/** Starts a broker on this disk (a simulated one), with real time and sockets. */
+/** Starts a broker on this disk, with real time and sockets. Its data is in /data unless `log.dirs` says otherwise. */
 export async function startProcess(
   disk: Disk,
   properties: Properties = {},
@@ -57,9 +57,9 @@ export async function startProcess(
         lines.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
     },
   }
-  const coordination = createEmbeddedCoordination({ ...env, directory: DATA_DIRECTORY })
   const all = { listeners: 'PLAINTEXT://127.0.0.1:0', 'log.dirs': DATA_DIRECTORY, ...properties }
   const config = new BrokerConfig(all, { profile: 'development' })
+  const coordination = createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
   const onBug = (error: unknown): void => void bugs.push(error)
   const broker = await Broker.start(config, { ...env, coordination }, { onBug, ...options })
   const clients: WireClient[] = []

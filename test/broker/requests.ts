@@ -3,9 +3,18 @@ import { produceApi } from '../../src/protocol/messages/00-produce.ts'
 import { fetchApi } from '../../src/protocol/messages/01-fetch.ts'
 import { listOffsetsApi } from '../../src/protocol/messages/02-list-offsets.ts'
 import { metadataApi } from '../../src/protocol/messages/03-metadata.ts'
+import { offsetCommitApi } from '../../src/protocol/messages/08-offset-commit.ts'
+import { offsetFetchApi } from '../../src/protocol/messages/09-offset-fetch.ts'
+import { findCoordinatorApi } from '../../src/protocol/messages/10-find-coordinator.ts'
 import { createTopicsApi } from '../../src/protocol/messages/19-create-topics.ts'
 import { incrementalAlterConfigsApi } from '../../src/protocol/messages/44-incremental-alter-configs.ts'
-import { buildBatch, decodeRecords, batchSize, type BatchInput } from '../../src/protocol/record-batch.ts'
+import {
+  buildBatch,
+  decodeRecords,
+  batchSize,
+  lastOffset,
+  type BatchInput,
+} from '../../src/protocol/record-batch.ts'
 import { ZERO_UUID } from '../../src/protocol/schema.ts'
 import type { Answer, WireClient } from './wire-client.ts'
 
@@ -112,10 +121,19 @@ export function valuesIn(records: Buffer | null): string[] {
   return values
 }
 
-/** Every value of a partition, from its start. */
+/** Every value of a partition, from its start; a reply does not reach beyond a segment. */
 export async function allValues(client: WireClient, topic: string, partition = 0): Promise<string[]> {
-  const { records } = await fetch(client, topic, await offsetAt(client, topic, -2, partition), { partition })
-  return valuesIn(records)
+  const end = await offsetAt(client, topic, -1, partition)
+  let offset = await offsetAt(client, topic, -2, partition)
+  const values: string[] = []
+  while (offset < end) {
+    const { errorCode, records } = await fetch(client, topic, offset, { partition })
+    if (errorCode !== 0) throw new Error(`Fetch: error ${errorCode}`)
+    values.push(...valuesIn(records))
+    for (let at = 0; at < records!.length; at += batchSize(records!, at))
+      offset = lastOffset(records!, at) + 1
+  }
+  return values
 }
 
 export async function offsetAt(
@@ -166,4 +184,27 @@ export async function alterTopic(
   const resources = [{ resourceType: 2, resourceName: topic, configs }]
   const reply = await client.request(incrementalAlterConfigsApi, 1, { resources, validateOnly: false })
   return reply.responses[0].errorCode
+}
+
+/** Commits an offset of partition 0 for a group without members. Gives the error code. */
+export async function commitOffset(
+  client: WireClient,
+  groupId: string,
+  topic: string,
+  committedOffset: number,
+): Promise<number> {
+  await client.request(findCoordinatorApi, 3, { key: groupId, keyType: 0 })
+  const partitions = [{ partitionIndex: 0, committedOffset, committedMetadata: 'noted' }]
+  const request = { groupId, memberId: '', topics: [{ name: topic, partitions }] }
+  const reply = await client.request(offsetCommitApi, 8, request)
+  return reply.topics[0].partitions[0].errorCode
+}
+
+/** The committed offset of partition 0; -1 when there is none. */
+export async function committedOffset(client: WireClient, groupId: string, topic: string): Promise<number> {
+  const topics = [{ name: topic, partitionIndexes: [0] }]
+  const reply = await client.request(offsetFetchApi, 8, { groups: [{ groupId, topics }] })
+  const [{ errorCode, topics: found }] = reply.groups
+  if (errorCode !== 0) throw new Error(`OffsetFetch: error ${errorCode}`)
+  return found[0].partitions[0].committedOffset
 }

@@ -137,10 +137,23 @@ export class ConfigAdmin {
       if (twins.length > 1) {
         outcomes.push(fault(ErrorCode.INVALID_REQUEST, 'Each resource must appear at most once.'))
       } else {
-        outcomes.push(await this.#enqueue(() => this.#alterOne(change, validateOnly)))
+        const alteration = this.#enqueue(() => this.#alterOne(change, validateOnly))
+        outcomes.push(await alteration.catch((error: unknown) => this.#unavailable(error)))
       }
     }
     return outcomes
+  }
+
+  /** What the coordination service could not do is an error of the resource; anything else is thrown on. */
+  #unavailable(error: unknown): ConfigFault {
+    if (!(error instanceof CoordinationError)) throw error
+    this.#options.logger.log('error', 'the coordination service refused a change of configuration', {
+      error: error.message,
+    })
+    const { code, path, message } = error
+    if (path === CONTROLLER_PATH) return fault(ErrorCode.NOT_CONTROLLER, 'The controller has moved.')
+    const errorCode = code === 'STORAGE' ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.UNKNOWN_SERVER_ERROR
+    return fault(errorCode, `The configuration could not be written: ${message}`)
   }
 
   #checkDescribed(resourceType: number, resourceName: string): ConfigFault | null {
@@ -245,12 +258,15 @@ export class ConfigAdmin {
     const check: CoordinationOperation[] =
       controller === null ? [] : [{ type: 'check', path: CONTROLLER_PATH, version: controller.version }]
     const exists = (await session.exists(path)) !== null
-    await session.multi([...check, exists ? { type: 'set', path, data } : { type: 'create', path, data }])
-    await session.create(
-      `${CONFIG_CHANGES_PATH}/${CONFIG_CHANGE_PREFIX}`,
-      encodeChange(type, name),
-      'persistent_sequential',
-    )
+    // One multi, so that nothing is ever written that nobody is told of.
+    const change: CoordinationOperation = {
+      type: 'create',
+      path: `${CONFIG_CHANGES_PATH}/${CONFIG_CHANGE_PREFIX}`,
+      data: encodeChange(type, name),
+      mode: 'persistent_sequential',
+    }
+    const write: CoordinationOperation = { type: exists ? 'set' : 'create', path, data }
+    await session.multi([...check, write, change])
     await this.#applyChanges()
   }
 
