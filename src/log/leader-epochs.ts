@@ -71,7 +71,7 @@ export class LeaderEpochs {
     const entries = this.#entries
     const undefinedEnd = { leaderEpoch: -1, endOffset: -1 }
     const latest = this.latestEpoch
-    if (epoch < 0 || epoch > latest) return undefinedEnd
+    if (epoch === -1 || epoch > latest || entries.length === 0) return undefinedEnd
     if (epoch === latest) return { leaderEpoch: epoch, endOffset: logEndOffset }
     const above = entries.findIndex((entry) => entry.epoch > epoch)
     if (above === 0) return { leaderEpoch: epoch, endOffset: entries[0].startOffset }

@@ -8,6 +8,7 @@ import { fault, validateClientBatch, validateOwnBatches, type AppendFault } from
 import { join, PARTITION_METADATA_FILE } from './file-names.ts'
 import { FlushQueue } from './flush-queue.ts'
 import { followerChunk } from './follower-chunk.ts'
+import { leaderChunk } from './leader-chunk.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LoadedLog } from './log-loader.ts'
 import { readTopicId, writeTopicId } from './partition-metadata.ts'
@@ -199,7 +200,8 @@ export class PartitionLog implements ReplicaLog {
 
     const logAppendTimeMs = config.messageTimestampType === 'LogAppendTime' ? nowMs : -1
     const maxTimestampMs = logAppendTimeMs >= 0 ? logAppendTimeMs : valid.maxTimestampMs
-    const chunk = this.#assignOffsets(bytes, options.leaderEpoch, { maxTimestampMs, logAppendTimeMs })
+    const { leaderEpoch } = options
+    const chunk = leaderChunk(bytes, this.#logEndOffset, { leaderEpoch, maxTimestampMs, logAppendTimeMs })
     const failure = this.#writeChunk(chunk, nowMs)
     if (failure !== null) return failure
     this.#epochs.assign(options.leaderEpoch, chunk.firstOffset)
@@ -235,32 +237,6 @@ export class PartitionLog implements ReplicaLog {
       return marker === null ? { verdict: 'accepted' } : producers.checkMarker(marker)
     }
     return producers.check(producedBatchAt(bytes, at)!, isClient)
-  }
-
-  #assignOffsets(
-    bytes: Buffer,
-    leaderEpoch: number,
-    times: { maxTimestampMs: number; logAppendTimeMs: number },
-  ): Chunk {
-    const firstOffset = this.#logEndOffset
-    let nextOffset = firstOffset
-    let offsetOfMaxTimestamp = -1
-    for (let at = 0; at < bytes.length; at += batch.batchSize(bytes, at)) {
-      const isOnly = batch.batchSize(bytes, at) === bytes.length
-      if (times.logAppendTimeMs >= 0) {
-        batch.setMaxTimestampAndType(bytes, at, times.logAppendTimeMs, batch.LOG_APPEND_TIME)
-      } else if (isOnly) {
-        batch.setMaxTimestampAndType(bytes, at, times.maxTimestampMs, batch.CREATE_TIME)
-      }
-      batch.setBaseOffset(bytes, at, nextOffset)
-      batch.setPartitionLeaderEpoch(bytes, at, leaderEpoch)
-      nextOffset += batch.lastOffsetDelta(bytes, at) + 1
-      if (offsetOfMaxTimestamp < 0 && batch.maxTimestamp(bytes, at) === times.maxTimestampMs) {
-        offsetOfMaxTimestamp = nextOffset - 1
-      }
-    }
-    const { maxTimestampMs } = times
-    return { bytes, firstOffset, lastOffset: nextOffset - 1, maxTimestampMs, offsetOfMaxTimestamp }
   }
 
   /** null when it was written. */
