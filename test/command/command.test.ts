@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { buildCommand, CommandProcess } from './command-process.ts'
 
@@ -70,9 +71,14 @@ describe('The command', () => {
 
   it('has made the topics that were asked for when it is ready', async () => {
     const command = run(['--port', '0', '--data-dir', directory, '--topic', 'orders:3', '--topic', 'clicks'])
-    await command.ready()
-    const directories = readdirSync(directory).filter((name) => /^(orders|clicks)-\d+$/.test(name))
-    expect(directories).toEqual(['clicks-0', 'orders-0', 'orders-1', 'orders-2'])
+    const { port } = partsOf(await command.ready())
+    const kafka = new Kafka({ brokers: [`localhost:${port}`], logLevel: logLevel.NOTHING })
+    const admin = kafka.admin()
+    await admin.connect()
+    const { topics } = await admin.fetchTopicMetadata()
+    await admin.disconnect()
+    const counts = topics.map(({ name, partitions }) => [name, partitions.length])
+    expect(Object.fromEntries(counts)).toEqual({ orders: 3, clicks: 1 })
   })
 
   it('starts again on its directory after a clean stop and after kill -9', async () => {
