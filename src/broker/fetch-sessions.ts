@@ -96,7 +96,7 @@ export class FetchSessionCache {
     if (sessionEpoch === -1 || sessionEpoch === 0) {
       if (sessionId !== 0) this.sessions.delete(sessionId)
       const partitions = requested(request, usesTopicIds, nameOf)
-      if (sessionEpoch === -1 || partitions.length === 0) return { kind: 'sessionless', partitions }
+      if (sessionEpoch === -1) return { kind: 'sessionless', partitions }
       const session = this.create(
         usesTopicIds,
         partitions,

@@ -82,7 +82,7 @@ export interface TopicResult {
 
 export interface CreatedTopic extends TopicResult {
   readonly name: string
-  /** ZERO_UUID when it was not created. */
+  /** ZERO_UUID when it was not created; after REQUEST_TIMED_OUT it may still come to be. */
   readonly topicId: string
   /** -1 after an error. */
   readonly numPartitions: number
@@ -142,11 +142,13 @@ export class TopicAdmin {
     return made.map((topic) => {
       if (topic.error !== ErrorCode.NONE) return topic
       if (options.timeoutMs > 0 && this.#isLed(topic.name, topic.numPartitions)) return topic
-      return notCreated(topic.name, { error: ErrorCode.REQUEST_TIMED_OUT, message: null })
+      // It may yet come: its id stays in the reply.
+      const { topicId } = topic
+      return { ...notCreated(topic.name, { error: ErrorCode.REQUEST_TIMED_OUT, message: null }), topicId }
     })
   }
 
-  /** By name, or by id where the name is null. One result for each, in order. */
+  /** By name, or by id where the name is null. One result for each, in order; an id only where it was asked by. */
   async deleteTopics(
     topics: readonly { readonly name: string | null; readonly topicId: string }[],
     options: { readonly timeoutMs: number },
@@ -170,7 +172,7 @@ export class TopicAdmin {
           return { name, topicId, error, message: null }
         }
         const result = await this.#markForDeletion(topic.name)
-        return { name: topic.name, topicId: topic.topicId, ...result }
+        return { name: topic.name, topicId, ...result }
       }),
     )
     const going = marked.filter(({ error }) => error === ErrorCode.NONE)

@@ -129,8 +129,6 @@ export class Partition {
     const { logStartOffset } = log
     const known = { error: ErrorCode.NONE, highWatermark, lastStableOffset, logStartOffset }
     const { fetchOffset } = request
-    if (fetchOffset < logStartOffset || fetchOffset > log.logEndOffset)
-      return readError(ErrorCode.OFFSET_OUT_OF_RANGE)
     if (request.lastFetchedEpoch >= 0) {
       const end = log.endOffsetForEpoch(request.lastFetchedEpoch)
       if (end.leaderEpoch < 0 || end.endOffset < 0) return readError(ErrorCode.OFFSET_OUT_OF_RANGE)
@@ -139,6 +137,8 @@ export class Partition {
         return { ...known, slice: null, abortedTransactions: null, divergingEpoch }
       }
     }
+    if (fetchOffset < logStartOffset || fetchOffset > log.logEndOffset)
+      return readError(ErrorCode.OFFSET_OUT_OF_RANGE)
     let upperBoundOffset = request.readCommitted ? lastStableOffset : highWatermark
     if (request.replicaId !== -1) upperBoundOffset = log.logEndOffset
     const slice =
@@ -155,9 +155,10 @@ export class Partition {
     return { ...known, slice, abortedTransactions, divergingEpoch: null }
   }
 
-  /** The error for a request that names `currentLeaderEpoch` (KIP-320), NONE when this leader may answer it. */
+  /** The error for a request that names `currentLeaderEpoch` (KIP-320; -1: none), NONE when this leader may answer it. */
   checkLeaderEpoch(currentLeaderEpoch: number): number {
-    if (currentLeaderEpoch >= 0 && currentLeaderEpoch < this.leaderEpoch) return ErrorCode.FENCED_LEADER_EPOCH
+    if (currentLeaderEpoch !== -1 && currentLeaderEpoch < this.leaderEpoch)
+      return ErrorCode.FENCED_LEADER_EPOCH
     if (currentLeaderEpoch > this.leaderEpoch) return ErrorCode.UNKNOWN_LEADER_EPOCH
     return this.isLeader ? ErrorCode.NONE : ErrorCode.NOT_LEADER_OR_FOLLOWER
   }

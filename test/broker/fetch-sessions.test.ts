@@ -61,6 +61,11 @@ describe('fetch sessions (KIP-227)', () => {
     expect(plan([full.session.id, 2], []).kind).toBe('incremental')
   })
 
+  test('a session may begin without partitions', () => {
+    const { plan } = cache()
+    expect(plan([0, 0], []).kind).toBe('full')
+  })
+
   test('epoch -1 is a full fetch without a session and closes the one that is named', () => {
     const { plan, sessions } = cache()
     const full = plan([0, 0], [0])

@@ -18,6 +18,8 @@ describe('a follower', () => {
     expect(follower.endOffsetForEpoch(3)).toEqual({ leaderEpoch: 1, endOffset: 2 })
     expect(follower.endOffsetForEpoch(4)).toEqual({ leaderEpoch: 4, endOffset: 3 })
     expect(follower.endOffsetForEpoch(5)).toEqual({ leaderEpoch: -1, endOffset: -1 })
+    expect(follower.endOffsetForEpoch(-1)).toEqual({ leaderEpoch: -1, endOffset: -1 })
+    expect(follower.endOffsetForEpoch(-2)).toEqual({ leaderEpoch: -2, endOffset: 0 })
     expect(follower.epochForOffset(2)).toBe(4)
   })
 

@@ -115,6 +115,7 @@ describe('Partition', () => {
   })
 
   test.each([
+    ['an epoch below all', { currentLeaderEpoch: -2 }, ErrorCode.FENCED_LEADER_EPOCH],
     ['an older leader epoch', { currentLeaderEpoch: 4 }, ErrorCode.FENCED_LEADER_EPOCH],
     ['a newer leader epoch', { currentLeaderEpoch: 6 }, ErrorCode.UNKNOWN_LEADER_EPOCH],
     ['an offset below the log start', { fetchOffset: 1 }, ErrorCode.OFFSET_OUT_OF_RANGE],
@@ -149,6 +150,8 @@ describe('Partition', () => {
     log.epochEnd = { leaderEpoch: 3, endOffset: 2 }
     const diverged = partition.read(readOf({ lastFetchedEpoch: 4, fetchOffset: 3 }))
     expect(diverged.divergingEpoch).toEqual({ epoch: 3, endOffset: 2 })
+    // Also above the log end: the reader learns where to go back to, not merely that it is too far.
+    expect(partition.read(readOf({ lastFetchedEpoch: 4, fetchOffset: 9 })).divergingEpoch).not.toBe(null)
     log.epochEnd = { leaderEpoch: -1, endOffset: -1 }
     expect(partition.read(readOf({ lastFetchedEpoch: 4 })).error).toBe(ErrorCode.OFFSET_OUT_OF_RANGE)
   })

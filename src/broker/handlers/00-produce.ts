@@ -102,7 +102,7 @@ function append(
   pending: Pending,
 ): PartitionResponse {
   const outcome = partition.append(records, 'client', request.acks)
-  if (outcome.error !== ErrorCode.NONE) return failureOf(partition.index, outcome)
+  if (outcome.error !== ErrorCode.NONE) return failureOf(partition, outcome)
   const { firstOffset, lastOffset, logAppendTimeMs } = outcome as Extract<AppendOutcome, { error: 0 }>
   const response: PartitionResponse = {
     index: partition.index,
@@ -134,9 +134,19 @@ function append(
   return response
 }
 
-function failureOf(index: number, outcome: AppendOutcome): PartitionResponse {
+/** These say nothing of the log; other errors tell its start, as Kafka does. */
+const SILENT_OF_LOG_START: readonly number[] = [
+  ErrorCode.NOT_LEADER_OR_FOLLOWER,
+  ErrorCode.MESSAGE_TOO_LARGE,
+  ErrorCode.RECORD_LIST_TOO_LARGE,
+  ErrorCode.CORRUPT_MESSAGE,
+  ErrorCode.KAFKA_STORAGE_ERROR,
+]
+
+function failureOf(partition: Partition, outcome: AppendOutcome): PartitionResponse {
   const { error, message, recordErrors } = outcome as Exclude<AppendOutcome, { error: 0 }>
-  const response = failure(index, error, message)
+  const response = failure(partition.index, error, message)
+  if (!SILENT_OF_LOG_START.includes(error)) response.logStartOffset = partition.log.logStartOffset
   if (recordErrors) {
     response.recordErrors = recordErrors.map((record) => ({
       batchIndex: record.batchIndex,

@@ -33,6 +33,9 @@ const failed = (error: number): ReadResult => ({
   divergingEpoch: null,
 })
 
+/** Of what is not there Kafka says that it has no aborted transactions; of other errors, that it does not know. */
+const notThere = (error: number): ReadResult => ({ ...failed(error), abortedTransactions: [] })
+
 export function handleFetch(
   services: Services,
   request: FetchRequest,
@@ -93,9 +96,9 @@ function readOne(
   wanted: FetchPartition,
   limits: { maxBytes: number; minOneBatch: boolean; readCommitted: boolean; replicaId: number },
 ): ReadResult {
-  if (wanted.topicId !== null && wanted.topic === '') return failed(ErrorCode.UNKNOWN_TOPIC_ID)
+  if (wanted.topicId !== null && wanted.topic === '') return notThere(ErrorCode.UNKNOWN_TOPIC_ID)
   if (!services.metadata.partition(wanted.topic, wanted.partition)) {
-    return failed(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    return notThere(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   }
   const partition = hosted(services, wanted)
   if (!partition) return failed(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -104,7 +107,7 @@ function readOne(
   try {
     return partition.read({
       fetchOffset: wanted.fetchOffset,
-      currentLeaderEpoch: wanted.currentLeaderEpoch,
+      currentLeaderEpoch: Math.max(-1, wanted.currentLeaderEpoch),
       lastFetchedEpoch: wanted.lastFetchedEpoch,
       ...limits,
     })

@@ -52,11 +52,11 @@ function answer(
   request: ListOffsetsRequest,
   context: RequestContext,
 ): PartitionResponse {
-  if (!services.metadata.partition(topic, wanted.partitionIndex)) {
-    return failure(wanted, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-  }
   if (wanted.timestamp < LATEST && wanted.timestamp < lowestTimestamp(context.apiVersion)) {
     return failure(wanted, ErrorCode.UNSUPPORTED_VERSION)
+  }
+  if (!services.metadata.partition(topic, wanted.partitionIndex)) {
+    return failure(wanted, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   }
   const partition = services.replicas.get(topic, wanted.partitionIndex)
   if (!partition) return failure(wanted, ErrorCode.NOT_LEADER_OR_FOLLOWER)

@@ -26,9 +26,12 @@ export function handleMetadata(
   }
   const byId = request.topics!.filter(({ topicId }) => topicId !== ZERO_UUID)
   if (context.apiVersion < 12 && (byId.length > 0 || request.topics!.some(({ name }) => name === null))) {
-    // Ids came to requests with version 12; a reply below it cannot carry a null name.
-    const topics = request.topics!.map(({ name }) => unknown(ErrorCode.INVALID_REQUEST, name ?? ''))
-    return reply(services, request, context, topics)
+    // Ids came to requests with version 12; a reply below it cannot carry a null name. It tells nothing of the cluster.
+    const topics = request.topics!.map(({ name, topicId }) => ({
+      ...unknown(ErrorCode.INVALID_REQUEST, name ?? ''),
+      topicId,
+    }))
+    return { brokers: [], topics }
   }
   if (byId.length > 0) {
     const topics = byId.map(({ topicId }) => {

@@ -32,7 +32,8 @@ export async function handleCreateTopics(
     const message = refused.get(topic)
     if (message !== undefined) return failed(topic.name, ErrorCode.INVALID_REQUEST, message)
     const result = made[wanted.indexOf(topic)]
-    if (result.error !== ErrorCode.NONE) return failed(topic.name, result.error, result.message)
+    if (result.error !== ErrorCode.NONE)
+      return { ...failed(topic.name, result.error, result.message), topicId: result.topicId }
     return {
       name: topic.name,
       topicId: result.topicId,

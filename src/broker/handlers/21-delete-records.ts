@@ -18,7 +18,7 @@ export function handleDeleteRecords(
 ): DeleteRecordsResponse {
   const topics = request.topics.map(({ name, partitions }) => ({
     name,
-    partitions: partitions.map(({ partitionIndex, offset }) => {
+    partitions: lastOfEach(partitions).map(([partitionIndex, offset]) => {
       const { error, lowWatermark } = deleteRecords(services, context, {
         topic: name,
         partitionIndex,
@@ -28,6 +28,13 @@ export function handleDeleteRecords(
     }),
   }))
   return { topics }
+}
+
+/** Of a partition that is named twice the last offset counts. */
+function lastOfEach(
+  partitions: readonly { partitionIndex: number; offset: number }[],
+): (readonly [number, number])[] {
+  return [...new Map(partitions.map(({ partitionIndex, offset }) => [partitionIndex, offset] as const))]
 }
 
 function deleteRecords(
