@@ -5,6 +5,7 @@ import { CoordinationError, type CoordinationSession } from '../env/coordination
 import type { Env } from '../env/env.ts'
 import { lockLogDirs, type LogDirLocks } from '../log/log-dir-locks.ts'
 import { readMetaProperties } from '../log/meta-properties.ts'
+import { warmUpCrc32c } from '../protocol/crc32c.ts'
 import { ErrorCode, errorName } from '../protocol/error-codes.ts'
 import { SocketServer } from '../server/socket-server.ts'
 import { buildParts, type Parts } from './broker-parts.ts'
@@ -82,6 +83,8 @@ export class Broker {
       undo.push(() => parts.controller.stop())
       await createTopics(parts, options.topics ?? [])
       server.serve()
+      // Loads native code: the first large batch should not wait for it, nor should the ready line.
+      env.timers.soon(warmUpCrc32c)
       return new Broker({ env, session, locks }, parts, server, listeners)
     } catch (error) {
       for (const step of undo.reverse()) await step()

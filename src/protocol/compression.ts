@@ -1,7 +1,7 @@
 /** The codecs of record batches, by the ids of the batch attributes (bits 0 to 2). Synchronous, each with an output limit. */
-import * as zlib from 'node:zlib'
 import { CompressionError, corrupt, tooLarge } from './compression-error.ts'
-import { compressLz4, decompressLz4 } from './lz4-frame.ts'
+import { compressLz4, decompressLz4, type BlockSink } from './lz4-frame.ts'
+import { builtIn } from './native-module.ts'
 import { compressSnappy, decompressSnappy } from './snappy-stream.ts'
 import { compressZstd, decompressZstd } from './zstd-frame.ts'
 
@@ -25,7 +25,7 @@ export function compress(codec: number, data: Buffer, level?: number): Buffer {
     case Codec.NONE:
       return data
     case Codec.GZIP:
-      return zlib.gzipSync(data, { level: level ?? -1, chunkSize: GZIP_CHUNK_BYTES })
+      return builtIn('node:zlib').gzipSync(data, { level: level ?? -1, chunkSize: GZIP_CHUNK_BYTES })
     case Codec.SNAPPY:
       return compressSnappy(data)
     case Codec.LZ4:
@@ -56,9 +56,46 @@ export function decompress(codec: number, data: Buffer, maxOutputBytes: number):
   }
 }
 
+/** One buffer for output that is looked at and forgotten. */
+class SharedOutput implements BlockSink {
+  private buffer = Buffer.alloc(0)
+  private filled = 0
+
+  start(): this {
+    this.filled = 0
+    if (this.buffer.length > SHARED_OUTPUT_BYTES) this.buffer = Buffer.alloc(0)
+    return this
+  }
+
+  add(block: Buffer): void {
+    const wanted = this.filled + block.length
+    if (wanted > this.buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(2 * wanted, 256 * 1024))
+      this.buffer.copy(larger, 0, 0, this.filled)
+      this.buffer = larger
+    }
+    this.buffer.set(block, this.filled)
+    this.filled = wanted
+  }
+
+  whole(): Buffer {
+    return this.buffer.subarray(0, this.filled)
+  }
+}
+
+/** What is kept of it between uses. */
+const SHARED_OUTPUT_BYTES = 4 * 1024 * 1024
+const sharedOutput = new SharedOutput()
+
+/** As `decompress`, for bytes that are looked at at once: the result is only valid until the next call. */
+export function decompressBriefly(codec: number, data: Buffer, maxOutputBytes: number): Buffer {
+  if (codec === Codec.LZ4) return decompressLz4(data, maxOutputBytes, sharedOutput.start())
+  return decompress(codec, data, maxOutputBytes)
+}
+
 function decompressGzip(data: Buffer, maxOutputBytes: number): Buffer {
   try {
-    return zlib.gunzipSync(data, {
+    return builtIn('node:zlib').gunzipSync(data, {
       maxOutputLength: Math.max(1, maxOutputBytes),
       chunkSize: GZIP_CHUNK_BYTES,
     })

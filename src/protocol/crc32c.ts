@@ -28,9 +28,14 @@ function makeTables(): Int32Array {
   return result
 }
 
+/** Until the native code is loaded (10 ms), what is shorter than this is faster here. A start-up needs no more. */
+const WORTH_LOADING_BYTES = 64 * 1024
+let isLoaded = false
+
 /** CRC-32C of bytes [start, end), as an unsigned 32-bit number. */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number {
-  if (end - start >= SMALL_BYTES) {
+  if (end - start >= (isLoaded ? SMALL_BYTES : WORTH_LOADING_BYTES)) {
+    isLoaded = true
     const library = native()
     if (library !== null) return library.crc32c(bytes.subarray(start, end)) >>> 0
   }
@@ -59,5 +64,6 @@ export function crc32cInJavaScript(bytes: Uint8Array, start: number, end: number
 
 /** Loads the native code now, so that the first large batch does not wait for it. */
 export function warmUpCrc32c(): void {
+  isLoaded = true
   native()
 }

@@ -47,9 +47,24 @@ export function compressLz4(data: Buffer): Buffer {
   return Buffer.concat(parts)
 }
 
-export function decompressLz4(data: Buffer, maxOutputBytes: number): Buffer {
+/** Takes the blocks of a frame in order and gives them as one. */
+export interface BlockSink {
+  add(block: Buffer): void
+  whole(producedBytes: number): Buffer
+}
+
+class Parts implements BlockSink {
+  private readonly parts: Buffer[] = []
+  add(block: Buffer): void {
+    this.parts.push(block)
+  }
+  whole(producedBytes: number): Buffer {
+    return Buffer.concat(this.parts, producedBytes)
+  }
+}
+
+export function decompressLz4(data: Buffer, maxOutputBytes: number, sink: BlockSink = new Parts()): Buffer {
   const frame = readFrameHeader(data)
-  const parts: Buffer[] = []
   let produced = 0
   let at = frame.bodyAt
   for (;;) {
@@ -64,7 +79,7 @@ export function decompressLz4(data: Buffer, maxOutputBytes: number): Buffer {
     const allowedBytes = maxOutputBytes - produced
     const block = stored
       ? data.subarray(at, at + blockBytes)
-      : decompressBlock(data.subarray(at, at + blockBytes), frame.maxBlockBytes, allowedBytes)
+      : decompressBlock(data.subarray(at - 4, at + blockBytes), frame.maxBlockBytes, allowedBytes)
     if (block === null || block.length > allowedBytes) throw tooLarge(maxOutputBytes)
     if (frame.blockChecksum) {
       if (readLength(data, at + blockBytes) !== xxhash32(data, at, at + blockBytes)) {
@@ -74,11 +89,11 @@ export function decompressLz4(data: Buffer, maxOutputBytes: number): Buffer {
     }
     at += blockBytes
     produced += block.length
-    parts.push(block)
+    sink.add(block)
   }
   if (frame.contentChecksum) at += 4
   if (at !== data.length) throw corrupt('lz4: the bytes do not end where the frame ends')
-  return Buffer.concat(parts, produced)
+  return sink.whole(produced)
 }
 
 interface FrameHeader {
@@ -114,20 +129,24 @@ function readLength(data: Buffer, at: number): number {
   return data.readUInt32LE(at)
 }
 
-/** null: the block is sound but larger than `allowedBytes`. */
+/**
+ * `block` begins with the frame's length of it. The codec wants the output size there: it takes it as a limit and gives
+ * what there is. So the length is replaced during the call, which spares a copy of every block.
+ * null: the block is sound but larger than `allowedBytes`.
+ */
 function decompressBlock(block: Buffer, maxBlockBytes: number, allowedBytes: number): Buffer | null {
-  const room = Math.min(maxBlockBytes, block.length * MAX_GROWTH)
+  const blockBytes = block.length - 4
+  const room = Math.min(maxBlockBytes, blockBytes * MAX_GROWTH)
   const capacity = Math.min(room, allowedBytes)
-  // The codec wants the output size in front of the block; it takes it as a limit and gives what there is.
-  const prefixed = Buffer.allocUnsafe(4 + block.length)
-  prefixed.writeUInt32LE(capacity, 0)
-  block.copy(prefixed, 4)
+  block.writeUInt32LE(capacity, 0)
   try {
-    return loaded().uncompressSync(prefixed)
+    return loaded().uncompressSync(block)
   } catch (error) {
     if (error instanceof CompressionError) throw error
     if (capacity < room) return null
     throw corrupt(`lz4: ${(error as Error).message}`)
+  } finally {
+    block.writeUInt32LE(blockBytes, 0)
   }
 }
 

@@ -20,3 +20,12 @@ export function lazyNative<T>(packageName: string): () => T | null {
     return loaded
   }
 }
+
+interface BuiltIns {
+  'node:zlib': typeof import('node:zlib')
+}
+
+/** A module of Node that start-up can do without. */
+export function builtIn<N extends keyof BuiltIns>(name: N): BuiltIns[N] {
+  return load(name) as BuiltIns[N]
+}

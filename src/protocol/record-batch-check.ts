@@ -3,7 +3,7 @@
  * records, as Kafka's LogValidator does: their count, lengths, keys and timestamps. Bad bytes are a value here, named by
  * Kafka's error; nothing throws.
  */
-import { CompressionError, Codec, decompress } from './compression.ts'
+import { CompressionError, Codec, decompress, decompressBriefly } from './compression.ts'
 import * as header from './record-batch-header.ts'
 import { MalformedRecordError, RecordCursor, summarizeRecords } from './record-walk.ts'
 import type { RecordsSummary } from './record-walk.ts'
@@ -101,7 +101,7 @@ export function checkRecords(bytes: Buffer, position = 0, rules: RecordRules = a
     )
   }
   try {
-    const plain = plainRecords(bytes, position, rules.maxDecompressedBytes)
+    const plain = plainRecords(bytes, position, rules.maxDecompressedBytes, decompressBriefly)
     const times = timesOf(bytes, position)
     const summary = summarizeRecords(new RecordCursor(plain.bytes, plain.start, plain.end), count)
     const maxTimestampMs = times.ownMs ?? Math.max(-1, times.baseMs + summary.maxTimestampDelta)
@@ -118,12 +118,12 @@ export function checkRecords(bytes: Buffer, position = 0, rules: RecordRules = a
 }
 
 /** The records of a batch as plain bytes, with where they begin and end. Throws CompressionError. */
-export function plainRecords(bytes: Buffer, position: number, maxBytes: number) {
+export function plainRecords(bytes: Buffer, position: number, maxBytes: number, unpack = decompress) {
   const start = position + header.BATCH_OVERHEAD
   const end = position + header.batchSize(bytes, position)
   const codec = header.codecOf(header.attributes(bytes, position))
   if (codec === Codec.NONE) return { bytes, start, end }
-  const plain = decompress(codec, bytes.subarray(start, end), maxBytes)
+  const plain = unpack(codec, bytes.subarray(start, end), maxBytes)
   return { bytes: plain, start: 0, end: plain.length }
 }
 

@@ -2,9 +2,8 @@
  * Zstd through node:zlib where this Node has it, else through an optional native package whose decoder has no output limit.
  * So the limit is ours: frames and blocks are walked first, and no more blocks are handed over than could fill it.
  */
-import * as zlib from 'node:zlib'
 import { CompressionError, corrupt, tooLarge } from './compression-error.ts'
-import { lazyNative } from './native-module.ts'
+import { builtIn, lazyNative } from './native-module.ts'
 
 interface ZstdPackage {
   Encoder: new (level: number) => { encodeSync(data: Buffer): Buffer }
@@ -22,7 +21,7 @@ interface ZlibWithZstd {
   zstdDecompressSync?: (data: Buffer, options: ZstdOptions) => Buffer
 }
 
-const builtIn = zlib as unknown as ZlibWithZstd
+const zlib = (): ZlibWithZstd => builtIn('node:zlib') as unknown as ZlibWithZstd
 const optionalPackage = lazyNative<ZstdPackage>('@toondepauw/node-zstd')
 
 const FRAME_MAGIC = 0xfd2fb528
@@ -39,8 +38,9 @@ const MAX_PREFIXES = 16
 const OVERSHOOT_BYTES = 8 * 1024 * 1024
 
 export function compressZstd(data: Buffer, level: number = DEFAULT_LEVEL): Buffer {
-  if (builtIn.zstdCompressSync) {
-    return builtIn.zstdCompressSync(data, { params: { [COMPRESSION_LEVEL_PARAMETER]: level } })
+  const { zstdCompressSync } = zlib()
+  if (zstdCompressSync) {
+    return zstdCompressSync(data, { params: { [COMPRESSION_LEVEL_PARAMETER]: level } })
   }
   return new (loaded().Encoder)(level).encodeSync(data)
 }
@@ -195,9 +195,10 @@ function prefixWindowBytes(frame: Frame): number {
 
 /** null: the output passes `allowedBytes` (only the built-in codec notices before it is all there). */
 function decodeNatively(frame: Buffer, allowedBytes: number): Buffer | null {
+  const { zstdDecompressSync } = zlib()
   try {
-    if (builtIn.zstdDecompressSync) {
-      return builtIn.zstdDecompressSync(frame, { maxOutputLength: Math.max(1, allowedBytes) })
+    if (zstdDecompressSync) {
+      return zstdDecompressSync(frame, { maxOutputLength: Math.max(1, allowedBytes) })
     }
     return new (loaded().Decoder)().decodeSync(frame)
   } catch (error) {

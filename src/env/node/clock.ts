@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createRequire } from 'node:module'
 import type { Clock, Random, Timer, Timers } from '../env.ts'
 
 export const nodeClock: Clock = {
@@ -25,7 +25,10 @@ export const nodeTimers: Timers = {
   },
 }
 
+/** Loaded at the first use: start-up on an existing directory needs no random bytes. */
+const load = createRequire(import.meta.url)
+
 export const nodeRandom: Random = {
   next: () => Math.random(),
-  bytes: (size) => randomBytes(size),
+  bytes: (size) => (load('node:crypto') as typeof import('node:crypto')).randomBytes(size),
 }
