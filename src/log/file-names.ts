@@ -52,8 +52,13 @@ export function parsePartitionDirectory(name: string): PartitionName | null {
   return live ? { topic: live[1], partition: Number(live[2]), kind: 'live' } : null
 }
 
-/** `topic-0.<32 hex>-delete`, the topic cut so that the whole fits a file name. */
-export function deletedDirectoryName(topic: string, partition: number, unique: string): string {
-  const tail = `-${partition}.${unique}-delete`
+/** `topic-0.<32 hex>-delete` (or `-stray`), the topic cut so that the whole fits a file name. */
+export function asideDirectoryName(
+  topic: string,
+  partition: number,
+  mark: 'delete' | 'stray',
+  unique: string,
+): string {
+  const tail = `-${partition}.${unique}-${mark}`
   return topic.slice(0, MAX_NAME_LENGTH - tail.length) + tail
 }

@@ -40,6 +40,7 @@ export class LogDirectory {
   /** The last stop was clean. */
   wasClean = false
   online = true
+  #renamed = false
   /** Last written content, to leave alone what has not changed. */
   readonly #written = new Map<Checkpoint, string>()
 
@@ -89,6 +90,25 @@ export class LogDirectory {
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       logger.log('error', 'checkpoint could not be written', { path, error: error.message })
+    }
+  }
+
+  /** A partition directory was renamed; a power cut would undo it. */
+  directoryRenamed(): void {
+    this.#renamed = true
+  }
+
+  /** Failures are logged: what is found again at the next start is told by its topic's id. */
+  syncRenames(): void {
+    if (!this.#renamed) return
+    const { disk, logger } = this.#options
+    try {
+      disk.syncDirectory(this.path)
+      this.#renamed = false
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      const { path } = this
+      logger.log('error', 'a directory could not be flushed', { path, error: error.message })
     }
   }
 

@@ -2,7 +2,7 @@
 import { DiskError, type Disk } from '../env/disk.ts'
 import type { Env } from '../env/env.ts'
 import { partitionKey, type PartitionOffset } from './checkpoint-file.ts'
-import { deletedDirectoryName, join, LEADER_EPOCH_FILE, type PartitionName } from './file-names.ts'
+import { asideDirectoryName, join, LEADER_EPOCH_FILE, type PartitionName } from './file-names.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { toLogDirError } from './log-dir-error.ts'
 import { LogDirectory, type Checkpoint } from './log-directory.ts'
@@ -203,10 +203,11 @@ class Manager implements LogManager {
 
   getOrCreate(topic: string, partition: number, topicId: string, config: LogConfig): ReplicaLog {
     const known = this.#logs.get(partitionKey(topic, partition))
-    if (known !== undefined) {
+    if (known !== undefined && known.belongsTo(topicId)) {
       known.adoptTopicId(topicId)
       return known
     }
+    if (known !== undefined) this.#setStray(known, topicId)
     const logDirectory = this.#leastUsedDirectory()
     const directory = join(logDirectory, partitionKey(topic, partition))
     const loaded: LoadedLog = {
@@ -244,20 +245,43 @@ class Manager implements LogManager {
   }
 
   remove(topic: string, partition: number): void {
-    const key = partitionKey(topic, partition)
-    const log = this.#logs.get(key)
+    const log = this.#logs.get(partitionKey(topic, partition))
     if (log === undefined) return
+    const path = this.#moveAside(log, 'delete')
+    if (path !== null) this.#removals.add([path], log.config.fileDeleteDelayMs)
+  }
+
+  /** A directory of an earlier topic of this name. Whoever still wants its records finds them there. */
+  #setStray(log: PartitionLog, topicId: string): void {
+    const { topic, partition, topicId: found } = log
+    const path = this.#moveAside(log, 'stray')
+    this.#options.env.logger.log(
+      'warn',
+      'a directory belongs to another topic of this name: it is set aside',
+      {
+        partition: partitionKey(topic, partition),
+        found,
+        expected: topicId,
+        path,
+      },
+    )
+  }
+
+  /** The log is known no more. Gives the new path of its directory; null when it had none. */
+  #moveAside(log: PartitionLog, mark: 'delete' | 'stray'): string | null {
+    const key = partitionKey(log.topic, log.partition)
     log.abandon()
     this.#logs.delete(key)
     this.#highWatermarks.delete(key)
     this.#waitingForFlush.delete(log)
-    if (!log.hasDirectory) return
+    if (!log.hasDirectory) return null
     const unique = this.#options.env.random.bytes(16).toString('hex')
-    const path = join(log.logDirectory, deletedDirectoryName(topic, partition, unique))
+    const path = join(log.logDirectory, asideDirectoryName(log.topic, log.partition, mark, unique))
     this.#disk.rename(log.directory, path)
-    this.#removals.add([path], log.config.fileDeleteDelayMs)
+    this.#directories.find(({ path: each }) => each === log.logDirectory)!.directoryRenamed()
     // A topic of the same name may come: it must not be given the offsets of this one.
     this.#writeLogStartsSoon()
+    return path
   }
 
   checkpointedHighWatermark(topic: string, partition: number): number {
@@ -313,6 +337,7 @@ class Manager implements LogManager {
     this.#logStartsWaiting = true
     this.#options.env.timers.soon(() => {
       if (this.#logStartsWaiting) this.#writeCheckpoints('logStartOffset')
+      for (const directory of this.#directories) directory.syncRenames()
     })
   }
 

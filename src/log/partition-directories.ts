@@ -19,9 +19,11 @@ export function listPartitions(
 ): PartitionDirectory[] {
   const found: PartitionDirectory[] = []
   for (const name of disk.list(path)) {
-    if (name.startsWith('.') || KNOWN_DIRECTORIES.has(name) || others.includes(name)) continue
+    if (KNOWN_DIRECTORIES.has(name) || others.includes(name)) continue
     const partition = parsePartitionDirectory(name)
+    // Before hidden files are passed over: a topic's name may begin with a dot.
     if (partition !== null) found.push({ name, partition })
+    else if (name.startsWith('.')) continue
     else if (disk.stat(join(path, name))?.isDirectory) {
       throw new LogDirError(
         'FOREIGN_DIRECTORY',

@@ -129,6 +129,11 @@ export class PartitionLog implements ReplicaLog {
     this.#hasDirectory = true
   }
 
+  /** False: its directory is of another topic of this name. A directory that names no topic belongs to whoever asks. */
+  belongsTo(topicId: string): boolean {
+    return this.topicId === topicId || this.topicId === NO_TOPIC_ID || topicId === NO_TOPIC_ID
+  }
+
   /** For a directory whose partition.metadata was lost, or never written. */
   adoptTopicId(topicId: string): void {
     if (this.topicId !== NO_TOPIC_ID || topicId === NO_TOPIC_ID) return

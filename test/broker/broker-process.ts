@@ -22,7 +22,7 @@ export interface BrokerProcess {
   connect(port?: number): Promise<WireClient>
   /** Resolves when the broker waits for a timer of exactly this delay: what it waits for has not come yet. */
   waitsFor(delayMs: number): Promise<WaitingTimer>
-  /** As SIGTERM. */
+  /** As SIGTERM; nothing happens where nothing lives any more. */
   stop(): Promise<void>
   /** As SIGKILL: from here on nothing of it touches disk or network. The disk's own crash or kill comes after it. */
   kill(): void
@@ -78,6 +78,7 @@ export async function startProcess(
     waitsFor: (delayMs) => life.timer(delayMs),
     async stop() {
       closeClients()
+      if (life.isOver) return
       await broker.stop()
       await coordination.close()
     },
@@ -95,6 +96,10 @@ class Life {
   readonly #connections = new Set<Connection>()
   readonly #timers = new Set<WaitingTimer>()
   readonly #looking = new Set<() => void>()
+
+  get isOver(): boolean {
+    return this.#over
+  }
 
   end(): void {
     this.#over = true

@@ -21,14 +21,17 @@ import type { Answer, WireClient } from './wire-client.ts'
 /** 2023-11-14T22:13:20Z; records count milliseconds from it. */
 export const EPOCH_MS = 1_700_000_000_000
 
-/** One batch of records with these values, keys k0, k1, ... */
-export function batchOf(values: readonly string[], options: Omit<BatchInput, 'records'> = {}): Buffer {
+type BatchOptions = Omit<BatchInput, 'records'> & { readonly timestampMs?: number }
+
+/** One batch of records with these values, keys k0, k1, ..., one a millisecond. */
+export function batchOf(values: readonly string[], options: BatchOptions = {}): Buffer {
+  const { timestampMs = EPOCH_MS, ...rest } = options
   const records = values.map((value, index) => ({
-    timestampMs: EPOCH_MS + index,
+    timestampMs: timestampMs + index,
     key: Buffer.from(`k${index}`),
     value: Buffer.from(value),
   }))
-  return buildBatch({ records, ...options })
+  return buildBatch({ records, ...rest })
 }
 
 type ProduceReply = Answer<typeof produceApi>['responses'][number]['partitionResponses'][number]

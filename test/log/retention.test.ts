@@ -81,4 +81,40 @@ describe('a removed partition', () => {
     expect(disk.list('/data').filter((name) => name.endsWith('-delete'))).toEqual([])
     expect(readAll(fixture.log()).length).toBeGreaterThan(0)
   })
+
+  it('that a power cut brings back is set aside, not given to a new topic of its name', async () => {
+    const { log, disk, fixture } = filled({})
+    await log.flush()
+    fixture.manager.remove('t', 0)
+    disk.crash('drop')
+    const again = openLogs({ disk })
+    expect(again.manager.get('t', 0)!.logEndOffset).toBeGreaterThan(0)
+    const fresh = again.manager.getOrCreate('t', 0, 'AgICAgICAgICAgICAgICAg', log.config)
+    expect(fresh.logEndOffset).toBe(0)
+    expect(append(fresh, 'fresh')).toMatchObject({ firstOffset: 0 })
+    expect(disk.list('/data').some((name) => /^t-0\.[0-9a-f]{32}-stray$/.test(name))).toBe(true)
+    expect(again.logger.lines.join('\n')).toMatch(/set aside/)
+  })
+
+  it('stays removed after a power cut, once the directory is flushed', async () => {
+    const { log, disk, fixture } = filled({})
+    await log.flush()
+    fixture.manager.remove('t', 0)
+    await fixture.time.settle()
+    disk.crash('drop')
+    expect(openLogs({ disk }).manager.get('t', 0)).toBe(undefined)
+  })
 })
+
+describe('a topic whose name begins with a dot', () => {
+  it('is loaded like any other', () => {
+    const disk = filled({}).disk
+    append(openLogs({ disk: killed(disk) }).log('.t'), 'hidden')
+    expect(openLogs({ disk: killed(disk) }).log('.t').logEndOffset).toBe(1)
+  })
+})
+
+function killed(disk: SimDisk): SimDisk {
+  disk.kill()
+  return disk
+}
