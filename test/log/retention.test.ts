@@ -88,47 +88,6 @@ describe('a removed partition', () => {
     disk.kill()
     const removed = disk.list('/data').find((name) => name.endsWith('-delete'))!
     disk.rename(`/data/${removed}`, '/data/t-0')
-    const again = openLogs({ disk }).log()
-    expect([again.logStartOffset, again.logEndOffset]).toEqual([10, 10])
-  })
-
-  it('removes the files after file.delete.delay.ms', async () => {
-    const { log, disk, fixture } = filled({ retentionMs: 5000, fileDeleteDelayMs: 1000 })
-    log.applyRetention(START_MS + 9000, 10)
-    const deleted = () => disk.list('/data/t-0').filter((name) => name.endsWith('.deleted'))
-    expect(deleted().length).toBeGreaterThan(3)
-    await fixture.time.advance(999)
-    expect(deleted().length).toBeGreaterThan(3)
-    await fixture.time.advance(1)
-    expect(deleted()).toEqual([])
-  })
-
-  it('remembers a raised log start across a kill', async () => {
-    const { log, disk, fixture } = filled({})
-    log.raiseLogStart(5, 10)
-    await fixture.time.settle()
-    disk.kill()
-    expect(openLogs({ disk }).log().logStartOffset).toBe(5)
-  })
-})
-
-describe('a removed partition', () => {
-  it('is renamed at once, deleted later, and can be made again', async () => {
-    const { disk, fixture } = filled({ fileDeleteDelayMs: 1000 })
-    fixture.manager.remove('t', 0)
-    expect(fixture.manager.get('t', 0)).toBe(undefined)
-    expect(disk.list('/data').some((name) => /^t-0\.[0-9a-f]{32}-delete$/.test(name))).toBe(true)
-    expect(append(fixture.log(), 'fresh')).toMatchObject({ firstOffset: 0 })
-    await fixture.time.advance(2000)
-    expect(disk.list('/data').filter((name) => name.endsWith('-delete'))).toEqual([])
-    expect(readAll(fixture.log()).length).toBeGreaterThan(0)
-  })
-
-  it('that a power cut brings back is set aside, not given to a new topic of its name', async () => {
-    const { log, disk, fixture } = filled({})
-    await log.flush()
-    fixture.manager.remove('t', 0)
-    disk.crash('drop')
     const again = openLogs({ disk })
     expect(again.manager.get('t', 0)!.logEndOffset).toBeGreaterThan(0)
     const fresh = again.manager.getOrCreate('t', 0, 'AgICAgICAgICAgICAgICAg', log.config)
