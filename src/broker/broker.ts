@@ -79,8 +79,9 @@ export class Broker {
       const server = buildServer(config, env, parts, options)
       undo.push(() => server.stop())
       const listeners = await listen(config, server)
-      await join(config, env, { session, parts, listeners })
+      undo.push(() => parts.groups.stop())
       undo.push(() => parts.controller.stop())
+      await join(config, env, { session, parts, listeners })
       await createTopics(parts, options.topics ?? [])
       server.serve()
       // Loads native code: the first large batch should not wait for it, nor should the ready line.
