@@ -8,6 +8,7 @@
  * Not here yet: moving leadership away from brokers that are gone, in-sync set changes, reassignment.
  */
 import { CoordinationError } from '../env/coordination.ts'
+import { DiskError } from '../env/disk.ts'
 import type { CoordinationOperation, CoordinationSession } from '../env/coordination.ts'
 import type { Clock, Logger, Random, Timers } from '../env/env.ts'
 import {
@@ -430,7 +431,7 @@ export class Controller {
       await call(this.#channel(broker))
       return true
     } catch (error) {
-      if (!(error instanceof CoordinationError)) throw error
+      if (!(error instanceof CoordinationError || error instanceof DiskError)) throw error
       const { logger, timers } = this.#options
       logger.log('error', 'a broker could not be told', { broker: broker.id, error: error.message })
       this.#untold.add(broker.id)

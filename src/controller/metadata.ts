@@ -34,7 +34,10 @@ export interface MetadataUpdate {
   readonly deletedTopics: readonly string[]
 }
 
-/** The controller's way to one broker. Calls are answered in order; a rejection is a broker that is gone. */
+/**
+ * The controller's way to one broker. Calls are answered in order. CoordinationError and DiskError: the broker is gone, or
+ * cannot do it now; it is told again later.
+ */
 export interface BrokerChannel {
   /** Become leader or follower of these partitions. The broker must read the topics' configurations first. */
   leaderAndIsr(states: readonly PartitionState[]): Promise<void> | void

@@ -267,17 +267,18 @@ class Manager implements LogManager {
     )
   }
 
-  /** The log is known no more. Gives the new path of its directory; null when it had none. */
+  /** The log is known no more. Gives the new path of its directory; null when it had none. Throws DiskError. */
   #moveAside(log: PartitionLog, mark: 'delete' | 'stray'): string | null {
+    const unique = this.#options.env.random.bytes(16).toString('hex')
+    const path = join(log.logDirectory, asideDirectoryName(log.topic, log.partition, mark, unique))
+    // First, so that nothing has changed when it fails.
+    if (log.hasDirectory) this.#disk.rename(log.directory, path)
     const key = partitionKey(log.topic, log.partition)
     log.abandon()
     this.#logs.delete(key)
     this.#highWatermarks.delete(key)
     this.#waitingForFlush.delete(log)
     if (!log.hasDirectory) return null
-    const unique = this.#options.env.random.bytes(16).toString('hex')
-    const path = join(log.logDirectory, asideDirectoryName(log.topic, log.partition, mark, unique))
-    this.#disk.rename(log.directory, path)
     this.#directories.find(({ path: each }) => each === log.logDirectory)!.directoryRenamed()
     // A topic of the same name may come: it must not be given the offsets of this one.
     this.#writeLogStartsSoon()

@@ -21,6 +21,9 @@ import {
 } from './requests.ts'
 import type { WireClient } from './wire-client.ts'
 
+/** The controller's, src/controller/controller.ts. */
+const RETRY_MS = 1000
+
 let disk: SimDisk
 let process: BrokerProcess
 let client: WireClient
@@ -186,5 +189,17 @@ describe('a disk with errors', () => {
     expect((await fetch(client, 'kept')).errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
     expect(await allValues(client, 'other')).toEqual(['a'])
     expect(await allValues(client, 'kept')).toEqual(['before'])
+  })
+
+  test('a topic whose directory cannot be renamed goes at the next try', async () => {
+    disk.failNext({ operation: 'rename', code: 'IO', pathPart: 'kept-0' })
+    const request = { topicNames: ['kept'], timeoutMs: 5000 }
+    expect((await client.request(deleteTopicsApi, 5, request)).responses[0].errorCode).toBe(ErrorCode.NONE)
+    expect((await describeTopic(client, 'kept')).errorCode).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    expect(await createTopic(client, 'kept')).toBe(ErrorCode.TOPIC_ALREADY_EXISTS)
+    ;(await process.waitsFor(RETRY_MS)).fire()
+    await expect.poll(() => createTopic(client, 'kept')).toBe(ErrorCode.NONE)
+    expect(await allValues(client, 'kept')).toEqual([])
+    expect(await codeOf(client, 'kept', batchOf(['new']))).toBe(ErrorCode.NONE)
   })
 })
