@@ -50,12 +50,17 @@ describe('a million records pass from one family of clients to another through a
       await broker.start()
       restarting = undefined
     }
+    let giveUp: (error: Error) => void
+    const neverStartedAgain = new Promise<never>((_, reject) => (giveUp = reject))
     const produced = producer.produce(broker.bootstrap, lane, (count) => {
       acknowledged = count
       const due = (lane.count * (killedAt.length + 1)) / (kills + 1)
-      if (killedAt.length < kills && acknowledged >= due) restarting ??= restart()
+      if (killedAt.length >= kills || acknowledged < due || restarting !== undefined) return
+      restarting = restart()
+      restarting.catch(giveUp)
     })
-    const [, read] = await Promise.all([produced, consumer.consume(broker.bootstrap, lane)])
+    const consumed = consumer.consume(broker.bootstrap, lane)
+    const [, read] = await Promise.race([Promise.all([produced, consumed]), neverStartedAgain])
     await restarting
     expect(read, `seed ${lane.seed}, from ${lane.firstTimestampMs} ms`).toEqual(expectedReport(lane))
     // A quick producer may be through before the last of the kills, but not before the first.
