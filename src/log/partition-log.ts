@@ -200,7 +200,7 @@ export class PartitionLog implements ReplicaLog {
         `Message batch size is ${bytes.length} bytes, which exceeds the maximum configured segment size of ${config.segmentBytes}`,
       )
     }
-    const refusal = this.#checkProducers(bytes, isClient)
+    const refusal = this.#refusalOf(bytes, isClient)
     if (refusal !== null) return refusal
 
     const logAppendTimeMs = config.messageTimestampType === 'LogAppendTime' ? nowMs : -1
@@ -215,7 +215,18 @@ export class PartitionLog implements ReplicaLog {
     return { error: ErrorCode.NONE, firstOffset, lastOffset, logAppendTimeMs, duplicate: false }
   }
 
-  /** null: all may be appended. Nothing is changed. */
+  /** null: all may be appended. */
+  #refusalOf(bytes: Buffer, isClient: boolean): AppendOutcome | null {
+    try {
+      return this.#checkProducers(bytes, isClient)
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      this.#host.logger.log('error', 'producers cannot be read', { path: error.path, error: error.message })
+      return fault(ErrorCode.KAFKA_STORAGE_ERROR, `Reading ${this.directory} failed: ${error.message}`)
+    }
+  }
+
+  /** Changes nothing. Throws DiskError. */
   #checkProducers(bytes: Buffer, isClient: boolean): AppendOutcome | null {
     for (let at = 0; at < bytes.length; at += batch.batchSize(bytes, at)) {
       if (batch.producerId(bytes, at) < 0) continue
@@ -328,8 +339,9 @@ export class PartitionLog implements ReplicaLog {
     return this.#producers
   }
 
+  /** Throws DiskError; then they are read again when they are needed next. */
   #reloadProducers(): void {
-    this.#producersLoaded = true
+    this.#producersLoaded = false
     replayProducers({
       segments: this.#segments,
       offset: this.#logEndOffset,
@@ -339,6 +351,7 @@ export class PartitionLog implements ReplicaLog {
       nowMs: this.#host.nowMs(),
       producerIdExpirationMs: this.#host.producerIdExpirationMs,
     })
+    this.#producersLoaded = true
   }
 
   expireProducers(nowMs: number): void {

@@ -191,6 +191,23 @@ describe('a disk with errors', () => {
     expect(await allValues(client, 'kept')).toEqual(['before'])
   })
 
+  test('what producers sent before a restart is not forgotten by a read that fails', async () => {
+    const batch = batchOf(['once'], {
+      producerId: 7,
+      producerEpoch: 0,
+      baseSequence: 0,
+      timestampMs: Date.now(),
+    })
+    expect(await codeOf(client, 'kept', batch)).toBe(ErrorCode.NONE)
+    await process.stop()
+    process = await startProcess(disk)
+    client = await process.connect()
+    disk.failNext({ operation: 'read', code: 'IO', pathPart: '.snapshot' })
+    expect(await codeOf(client, 'kept', batch)).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
+    expect(await produce(client, 'kept', batch)).toMatchObject({ errorCode: 0, baseOffset: 1 })
+    expect(await allValues(client, 'kept')).toEqual(['before', 'once'])
+  })
+
   test('a topic whose directory cannot be renamed goes at the next try', async () => {
     disk.failNext({ operation: 'rename', code: 'IO', pathPart: 'kept-0' })
     const request = { topicNames: ['kept'], timeoutMs: 5000 }
