@@ -1,6 +1,7 @@
 /** The library: a real broker inside this process. `await using broker = await startBroker()`. */
 import { Broker } from './broker/broker.ts'
-import { BrokerConfig } from './broker/config/broker-config.ts'
+import type { BrokerConfig } from './broker/config/broker-config.ts'
+import { loadConfig } from './broker/config/load-config.ts'
 import { createEmbeddedCoordination } from './coordination/embedded.ts'
 import type { Logger } from './env/env.ts'
 import { createEphemeralDirectory } from './env/node/ephemeral-directory.ts'
@@ -53,7 +54,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
     ephemeral?.remove()
   }
   try {
-    const broker = await Broker.start(configOf(options, directory), { ...env, coordination }, { topics })
+    const config = configOf(options, directory)
+    for (const note of config.notes) logger.log('warn', note)
+    const broker = await Broker.start(config, { ...env, coordination }, { topics })
     let stopped: Promise<void> | null = null
     const stop = (): Promise<void> => (stopped ??= broker.stop().finally(release))
     const [listener] = broker.listeners
@@ -78,5 +81,6 @@ function configOf(options: BrokerOptions, dataDir: string): BrokerConfig {
     'log.dirs': dataDir,
   }
   for (const [name, value] of Object.entries(options.config ?? {})) properties[name] = String(value)
-  return new BrokerConfig(properties, { profile: 'development' })
+  // The environment is the command's: a test must not depend on the shell that runs it.
+  return loadConfig({ file: null, variables: {}, overrides: properties })
 }

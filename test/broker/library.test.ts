@@ -131,6 +131,15 @@ describe('startBroker', () => {
     await (await startBroker({ logger, topics: ['told'] })).stop()
     expect(lines).toContain('info topic created')
   })
+
+  test('a misspelt key is named in the log', async () => {
+    const lines: string[] = []
+    const logger = { log: (level: string, message: string) => void lines.push(`${level} ${message}`) }
+    await (await startBroker({ logger, config: { 'num.partitons': 3 } })).stop()
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^warn .*num\.partitons \(did you mean num\.partitions\?\)/),
+    )
+  })
 })
 
 describe('what cannot be started', () => {
