@@ -1,0 +1,100 @@
+/** What is published: the built files (npm install and npm test build them), found by the package's own name. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+const require = createRequire(import.meta.url)
+const { NODE_EXTRA_CA_CERTS: _certificates, NODE_OPTIONS: _options, ...env } = process.env
+
+/** A project that has installed the package. */
+let project: string
+beforeAll(() => {
+  project = mkdtempSync(join(tmpdir(), 'odradek-package-'))
+  mkdirSync(join(project, 'node_modules'))
+  symlinkSync(root, join(project, 'node_modules', 'odradek'))
+})
+afterAll(() => rmSync(project, { recursive: true, force: true }))
+
+function runScript(name: string, text: string): { said: string; warned: string; code: number | null } {
+  writeFileSync(join(project, name), text)
+  const { stdout, stderr, status } = spawnSync(process.execPath, [name], {
+    cwd: project,
+    env,
+    encoding: 'utf8',
+  })
+  return { said: stdout, warned: stderr, code: status }
+}
+
+const use = `
+  const broker = await startBroker({ topics: ['orders:3'] })
+  console.log(/^localhost:\\d+$/.test(broker.bootstrapServers))
+  await broker.stop()
+`
+
+describe('the package', () => {
+  test('is imported by its name, and lets the process end after stop', () => {
+    const text = `import { startBroker } from 'odradek'\n${use}`
+    expect(runScript('use.mjs', text)).toEqual({ said: 'true\n', warned: '', code: 0 })
+  })
+
+  test('is required by its name', () => {
+    const text = `const { startBroker } = require('odradek')\nasync function main() {${use}}\nmain()`
+    expect(runScript('use.cjs', text)).toEqual({ said: 'true\n', warned: '', code: 0 })
+  })
+
+  test('has types that a strict project takes', () => {
+    const text = `
+      import { startBroker, ConfigError, type BrokerOptions, type RunningBroker } from 'odradek'
+      export async function start(options: BrokerOptions): Promise<string> {
+        await using broker: RunningBroker = await startBroker({ ...options, topics: ['a', { name: 'b', partitions: 2 }] })
+        // @ts-expect-error: it is a string
+        const wrong: number = broker.bootstrapServers
+        // @ts-expect-error: there is no such option
+        await startBroker({ ports: 1 })
+        return String(wrong) + new ConfigError('key', 'value', 'allowed').message
+      }
+    `
+    writeFileSync(join(project, 'use.ts'), text)
+    const compilerOptions = {
+      ...{ target: 'es2022', module: 'nodenext', strict: true, noEmit: true },
+      ...{
+        lib: ['es2023', 'esnext.disposable'],
+        types: ['node'],
+        typeRoots: [join(root, 'node_modules/@types')],
+      },
+    }
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }))
+    const compiler = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
+    const { stdout, status } = spawnSync(process.execPath, [compiler, '-p', project], {
+      env,
+      encoding: 'utf8',
+    })
+    expect({ stdout, status }).toEqual({ stdout: '', status: 0 })
+  })
+
+  test('holds what it needs and nothing of one machine', () => {
+    const args = ['pack', '--dry-run', '--json', '--ignore-scripts']
+    const [{ files }] = JSON.parse(
+      execFileSync('npm', args, { cwd: root, env, encoding: 'utf8', stdio: 'pipe' }),
+    )
+    const paths: string[] = files.map(({ path }: { path: string }) => path)
+    const programs = paths.filter((path) => !path.endsWith('.d.ts')).sort()
+    expect(programs).toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'dist/command.js',
+      'dist/lib/index.js',
+      'dist/lib/package.json',
+      'dist/odradek.js',
+      'dist/package.json',
+      'package.json',
+    ])
+    expect(paths).toContain('dist/lib/index.d.ts')
+  })
+})
