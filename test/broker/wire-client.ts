@@ -1,6 +1,5 @@
 /** A Kafka client for tests: one connection, requests by API and version, replies in order. */
 import net from 'node:net'
-import { apiByKey } from '../../src/protocol/messages/index.ts'
 import { decodeResponse, encodeRequest, readCorrelationId } from '../../src/protocol/frame.ts'
 import type { AnyApi, Decoded, Encodable } from '../../src/protocol/schema.ts'
 
@@ -77,10 +76,4 @@ export class WireClient {
       this.waiting.shift()?.resolve(frame)
     }
   }
-}
-
-export const apiNamed = (name: string): AnyApi => {
-  const found = [...apiByKey.values()].find((api) => api.name === name)
-  if (!found) throw new Error(`no API ${name}`)
-  return found
 }

@@ -1,25 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SimDisk } from '../../../src/env/sim/disk.ts'
-import { SeededRandom } from '../../../src/env/sim/random.ts'
+import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { listOffsetsApi } from '../../../src/protocol/messages/02-list-offsets.ts'
 import { deleteRecordsApi } from '../../../src/protocol/messages/21-delete-records.ts'
 import { buildBatch } from '../../../src/protocol/record-batch.ts'
-import { startProcess, type BrokerProcess } from '../broker-process.ts'
+import { useBroker } from '../use-broker.ts'
 import { batchOf, createTopic, EPOCH_MS, produce } from '../requests.ts'
-import type { WireClient } from '../wire-client.ts'
 
-let process: BrokerProcess
-let client: WireClient
-
-beforeAll(async () => {
-  process = await startProcess(new SimDisk({ random: new SeededRandom(1) }))
-  client = await process.connect()
-})
-afterAll(async () => {
-  await process.stop()
-  expect(process.bugs).toEqual([])
-})
+const broker = useBroker()
 
 interface Asked {
   readonly timestamp: number
@@ -33,7 +20,7 @@ async function ask(topic: string, asked: Asked) {
   const { timestamp, partition = 0, version = 9, currentLeaderEpoch, isolationLevel } = asked
   const partitions = [{ partitionIndex: partition, timestamp, currentLeaderEpoch }]
   const request = { replicaId: -1, isolationLevel, topics: [{ name: topic, partitions }] }
-  return (await client.request(listOffsetsApi, version, request)).topics[0].partitions[0]
+  return (await broker.client.request(listOffsetsApi, version, request)).topics[0].partitions[0]
 }
 
 const LATEST = -1
@@ -43,7 +30,7 @@ const EARLIEST_LOCAL = -4
 const LATEST_TIERED = -5
 
 test('an empty partition begins and ends at 0, and no time is found in it', async () => {
-  await createTopic(client, 'empty')
+  await createTopic(broker.client, 'empty')
   const offsets = [LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, 0].map((timestamp) =>
     ask('empty', { timestamp }),
   )
@@ -51,11 +38,11 @@ test('an empty partition begins and ends at 0, and no time is found in it', asyn
 })
 
 test('times are found record by record, also inside of compressed batches', async () => {
-  await createTopic(client, 'times')
-  await produce(client, 'times', batchOf(['a', 'b', 'c'], { codec: 1 }))
+  await createTopic(broker.client, 'times')
+  await produce(broker.client, 'times', batchOf(['a', 'b', 'c'], { codec: 1 }))
   const late = { timestampMs: EPOCH_MS + 1000, key: null, value: Buffer.from('late') }
   const early = { timestampMs: EPOCH_MS + 500, key: null, value: Buffer.from('early') }
-  await produce(client, 'times', buildBatch({ records: [late, early] }))
+  await produce(broker.client, 'times', buildBatch({ records: [late, early] }))
   const found = async (timestamp: number) => {
     const reply = await ask('times', { timestamp })
     return [reply.offset, reply.timestamp < 0 ? -1 : reply.timestamp - EPOCH_MS]
@@ -71,10 +58,10 @@ test('times are found record by record, also inside of compressed batches', asyn
 })
 
 test('the earliest offset is the log start; a time below it finds what is left', async () => {
-  await createTopic(client, 'cut')
-  await produce(client, 'cut', batchOf(['a', 'b', 'c']))
+  await createTopic(broker.client, 'cut')
+  await produce(broker.client, 'cut', batchOf(['a', 'b', 'c']))
   const partitions = [{ partitionIndex: 0, offset: 2 }]
-  await client.request(deleteRecordsApi, 2, { topics: [{ name: 'cut', partitions }], timeoutMs: 5000 })
+  await broker.client.request(deleteRecordsApi, 2, { topics: [{ name: 'cut', partitions }], timeoutMs: 5000 })
   expect((await ask('cut', { timestamp: EARLIEST })).offset).toBe(2)
   expect((await ask('cut', { timestamp: EARLIEST_LOCAL })).offset).toBe(2)
   expect((await ask('cut', { timestamp: 0 })).offset).toBe(2)
@@ -86,12 +73,12 @@ test.each([
   [LATEST_TIERED, 8],
   [-6, 9],
 ])('timestamp %i is not known to version %i', async (timestamp, version) => {
-  await createTopic(client, 'versions')
+  await createTopic(broker.client, 'versions')
   expect((await ask('versions', { timestamp, version })).errorCode).toBe(ErrorCode.UNSUPPORTED_VERSION)
 })
 
 test('refusals: unknown partitions, partitions named twice, leader epochs', async () => {
-  await createTopic(client, 'refused')
+  await createTopic(broker.client, 'refused')
   const code = async (topic: string, asked: Partial<Asked>) =>
     (await ask(topic, { timestamp: LATEST, ...asked })).errorCode
   expect(await code('nowhere', {})).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -99,7 +86,7 @@ test('refusals: unknown partitions, partitions named twice, leader epochs', asyn
   expect(await code('refused', { currentLeaderEpoch: 99 })).toBe(ErrorCode.UNKNOWN_LEADER_EPOCH)
   const twice = [0, 0].map((partitionIndex) => ({ partitionIndex, timestamp: LATEST }))
   const request = { replicaId: -1, topics: [{ name: 'refused', partitions: twice }] }
-  const reply = await client.request(listOffsetsApi, 5, request)
+  const reply = await broker.client.request(listOffsetsApi, 5, request)
   expect(reply.topics[0].partitions.map(({ errorCode }) => errorCode)).toEqual([
     ErrorCode.INVALID_REQUEST,
     ErrorCode.INVALID_REQUEST,

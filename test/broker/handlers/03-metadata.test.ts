@@ -1,26 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SimDisk } from '../../../src/env/sim/disk.ts'
-import { SeededRandom } from '../../../src/env/sim/random.ts'
+import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { metadataApi } from '../../../src/protocol/messages/03-metadata.ts'
 import { ZERO_UUID } from '../../../src/protocol/schema.ts'
-import { startProcess, type BrokerProcess } from '../broker-process.ts'
+import { useBroker } from '../use-broker.ts'
 import { createTopic, describeTopic } from '../requests.ts'
-import type { WireClient } from '../wire-client.ts'
 
-let process: BrokerProcess
-let client: WireClient
-
-beforeAll(async () => {
-  process = await startProcess(new SimDisk({ random: new SeededRandom(1) }), {
-    'num.partitions': '3',
-    'broker.rack': 'r1',
-  })
-  client = await process.connect()
-})
-afterAll(async () => {
-  await process.stop()
-  expect(process.bugs).toEqual([])
+const broker = useBroker({
+  'num.partitions': '3',
+  'broker.rack': 'r1',
 })
 
 type Asked = { name?: string | null; topicId?: string }
@@ -28,18 +15,18 @@ type Asked = { name?: string | null; topicId?: string }
 function ask(topics: readonly Asked[] | null, version = 12, options = {}) {
   const request = { allowAutoTopicCreation: false, ...options }
   const named = topics?.map(({ name = null, topicId }) => ({ name, topicId })) ?? null
-  return client.request(metadataApi, version, { topics: named, ...request })
+  return broker.client.request(metadataApi, version, { topics: named, ...request })
 }
 
 const summary = (reply: Awaited<ReturnType<typeof ask>>) =>
   reply.topics.map(({ name, errorCode, partitions }) => [name, errorCode, partitions.length])
 
 test('a topic is described with its partitions, leaders and id', async () => {
-  await createTopic(client, 'described', {}, 2)
+  await createTopic(broker.client, 'described', {}, 2)
   const reply = await ask([{ name: 'described' }])
   expect(reply).toMatchObject({
-    brokers: [{ nodeId: 1, host: '127.0.0.1', port: process.port, rack: 'r1' }],
-    clusterId: process.broker.clusterId,
+    brokers: [{ nodeId: 1, host: '127.0.0.1', port: broker.process.port, rack: 'r1' }],
+    clusterId: broker.process.broker.clusterId,
     controllerId: 1,
   })
   const [topic] = reply.topics
@@ -54,7 +41,7 @@ test('a topic is described with its partitions, leaders and id', async () => {
 })
 
 test('null asks for all topics, and in version 0 an empty list does', async () => {
-  await createTopic(client, 'everything')
+  await createTopic(broker.client, 'everything')
   const names = async (topics: readonly Asked[] | null, version: number) =>
     (await ask(topics, version)).topics.map(({ name }) => name)
   expect(await names(null, 1)).toContain('everything')
@@ -63,8 +50,8 @@ test('null asks for all topics, and in version 0 an empty list does', async () =
 })
 
 test('by id: what is known is named, what is not is UNKNOWN_TOPIC_ID', async () => {
-  await createTopic(client, 'by-id')
-  const { topicId } = await describeTopic(client, 'by-id')
+  await createTopic(broker.client, 'by-id')
+  const { topicId } = await describeTopic(broker.client, 'by-id')
   expect(summary(await ask([{ topicId }, { topicId: 'AAAAAAAAAAAAAAAAAAAAAQ' }]))).toEqual([
     ['by-id', ErrorCode.NONE, 1],
     [null, ErrorCode.UNKNOWN_TOPIC_ID, 0],
@@ -72,8 +59,8 @@ test('by id: what is known is named, what is not is UNKNOWN_TOPIC_ID', async () 
 })
 
 test.each([10, 11])('ids in version %i are refused: clients below 12 must not send them', async (version) => {
-  await createTopic(client, 'too-early')
-  const { topicId } = await describeTopic(client, 'too-early')
+  await createTopic(broker.client, 'too-early')
+  const { topicId } = await describeTopic(broker.client, 'too-early')
   const reply = await ask([{ name: '', topicId }], version)
   expect(reply.topics[0].errorCode).toBe(ErrorCode.INVALID_REQUEST)
 })
@@ -106,7 +93,7 @@ test('many clients that ask for the same new topic all get the same one', async 
 })
 
 test('what the caller may do is told to those who ask (KIP-430)', async () => {
-  await createTopic(client, 'allowed')
+  await createTopic(broker.client, 'allowed')
   const asked = { includeTopicAuthorizedOperations: true, includeClusterAuthorizedOperations: true }
   const operations = (field: number) => [...Array(32).keys()].filter((bit) => (field >>> bit) & 1)
   const reply = await ask([{ name: 'allowed' }], 10, asked)

@@ -1,31 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SimDisk } from '../../../src/env/sim/disk.ts'
-import { SeededRandom } from '../../../src/env/sim/random.ts'
+import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { apiByKey } from '../../../src/protocol/messages/index.ts'
 import { apiVersionsApi } from '../../../src/protocol/messages/18-api-versions.ts'
-import { startProcess, type BrokerProcess } from '../broker-process.ts'
+import { useBroker } from '../use-broker.ts'
 
-import type { WireClient } from '../wire-client.ts'
-
-let process: BrokerProcess
-let client: WireClient
-
-beforeAll(async () => {
-  process = await startProcess(new SimDisk({ random: new SeededRandom(1) }))
-  client = await process.connect()
-})
-afterAll(async () => {
-  await process.stop()
-  expect(process.bugs).toEqual([])
-})
+const broker = useBroker()
 
 const asked = { clientSoftwareName: 'a-client', clientSoftwareVersion: '1.0' }
 
 test.each([0, 1, 2, 3, 4])(
   'version %i tells every API that is served, with its versions',
   async (version) => {
-    const reply = await client.request(apiVersionsApi, version, version < 3 ? {} : asked)
+    const reply = await broker.client.request(apiVersionsApi, version, version < 3 ? {} : asked)
     expect(reply.errorCode).toBe(ErrorCode.NONE)
     const told = new Map(
       reply.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, [minVersion, maxVersion]]),
@@ -37,11 +23,11 @@ test.each([0, 1, 2, 3, 4])(
 )
 
 test('Produce is announced from version 0 although it is served from 3: librdkafka reads the format from it', async () => {
-  const { apiKeys } = await client.request(apiVersionsApi, 0, {})
+  const { apiKeys } = await broker.client.request(apiVersionsApi, 0, {})
   expect(apiKeys.find(({ apiKey }) => apiKey === 0)).toMatchObject({ minVersion: 0, maxVersion: 11 })
 })
 
 test.each(['', 'a b', '-a', 'a-', 'ä'])('the software name "%s" is refused', async (clientSoftwareName) => {
-  const reply = await client.request(apiVersionsApi, 3, { ...asked, clientSoftwareName })
+  const reply = await broker.client.request(apiVersionsApi, 3, { ...asked, clientSoftwareName })
   expect(reply).toMatchObject({ errorCode: ErrorCode.INVALID_REQUEST, apiKeys: [] })
 })

@@ -1,27 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SimDisk } from '../../../src/env/sim/disk.ts'
-import { SeededRandom } from '../../../src/env/sim/random.ts'
+import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { createTopicsApi } from '../../../src/protocol/messages/19-create-topics.ts'
 import { deleteTopicsApi } from '../../../src/protocol/messages/20-delete-topics.ts'
 import { createPartitionsApi } from '../../../src/protocol/messages/37-create-partitions.ts'
-import { startProcess, type BrokerProcess } from '../broker-process.ts'
+import { useBroker } from '../use-broker.ts'
 import { allValues, batchOf, createTopic, describeTopic, produce } from '../requests.ts'
-import type { WireClient } from '../wire-client.ts'
 
-let process: BrokerProcess
-let client: WireClient
+const broker = useBroker()
 
-beforeAll(async () => {
-  process = await startProcess(new SimDisk({ random: new SeededRandom(1) }))
-  client = await process.connect()
-})
-afterAll(async () => {
-  await process.stop()
-  expect(process.bugs).toEqual([])
-})
-
-type NewTopic = Parameters<typeof client.request<typeof createTopicsApi>>[2]['topics'][number]
+type NewTopic = Parameters<typeof broker.client.request<typeof createTopicsApi>>[2]['topics'][number]
 
 const plain = { numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }
 
@@ -29,11 +16,11 @@ type Topic = { name: string } & Partial<NewTopic>
 
 async function create(topic: Topic, version = 7, options = {}) {
   const request = { topics: [{ ...plain, ...topic }], ...options }
-  return (await client.request(createTopicsApi, version, request)).topics[0]
+  return (await broker.client.request(createTopicsApi, version, request)).topics[0]
 }
 
 async function remove(name: string): Promise<number> {
-  const reply = await client.request(deleteTopicsApi, 5, { topicNames: [name], timeoutMs: 5000 })
+  const reply = await broker.client.request(deleteTopicsApi, 5, { topicNames: [name], timeoutMs: 5000 })
   return reply.responses[0].errorCode
 }
 
@@ -42,14 +29,16 @@ async function grow(
   validateOnly = false,
 ) {
   const request = { topics: [{ assignments: null, ...topic }], timeoutMs: 5000, validateOnly }
-  return (await client.request(createPartitionsApi, 3, request)).results[0].errorCode
+  return (await broker.client.request(createPartitionsApi, 3, request)).results[0].errorCode
 }
 
 test('a topic can be used as soon as its creation is answered', async () => {
   const made = await create({ name: 'fresh', numPartitions: 3 })
   expect(made).toMatchObject({ errorCode: 0, errorMessage: null, numPartitions: 3, replicationFactor: 1 })
-  expect((await produce(client, 'fresh', batchOf(['a']), { partition: 2 })).errorCode).toBe(ErrorCode.NONE)
-  expect((await describeTopic(client, 'fresh')).topicId).toBe(made.topicId)
+  expect((await produce(broker.client, 'fresh', batchOf(['a']), { partition: 2 })).errorCode).toBe(
+    ErrorCode.NONE,
+  )
+  expect((await describeTopic(broker.client, 'fresh')).topicId).toBe(made.topicId)
 })
 
 test('defaults, manual assignments and settings are taken', async () => {
@@ -69,7 +58,9 @@ test('defaults, manual assignments and settings are taken', async () => {
 
 test('validate-only says what would be and makes nothing', async () => {
   expect((await create({ name: 'imagined' }, 7, { validateOnly: true })).errorCode).toBe(ErrorCode.NONE)
-  expect((await describeTopic(client, 'imagined')).errorCode).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  expect((await describeTopic(broker.client, 'imagined')).errorCode).toBe(
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+  )
 })
 
 test.each([
@@ -108,36 +99,38 @@ test.each([
 test('a name is taken once; after deletion it is free at once, and the topic that takes it is empty', async () => {
   const first = await create({ name: 'again' })
   expect((await create({ name: 'again' })).errorCode).toBe(ErrorCode.TOPIC_ALREADY_EXISTS)
-  await produce(client, 'again', batchOf(['old']))
+  await produce(broker.client, 'again', batchOf(['old']))
   expect(await remove('again')).toBe(ErrorCode.NONE)
   expect(await remove('again')).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-  expect((await produce(client, 'again', batchOf(['lost']))).errorCode).toBe(
+  expect((await produce(broker.client, 'again', batchOf(['lost']))).errorCode).toBe(
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
   )
   const second = await create({ name: 'again' })
   expect(second.errorCode).toBe(ErrorCode.NONE)
   expect(second.topicId).not.toBe(first.topicId)
-  expect(await allValues(client, 'again')).toEqual([])
-  expect((await produce(client, 'again', batchOf(['new']))).baseOffset).toBe(0)
+  expect(await allValues(broker.client, 'again')).toEqual([])
+  expect((await produce(broker.client, 'again', batchOf(['new']))).baseOffset).toBe(0)
 })
 
 test('topics are deleted by id from version 6 on', async () => {
   const { topicId } = await create({ name: 'by-id' })
   const topics = [{ name: null, topicId }]
-  const reply = await client.request(deleteTopicsApi, 6, { topics, timeoutMs: 5000 })
+  const reply = await broker.client.request(deleteTopicsApi, 6, { topics, timeoutMs: 5000 })
   expect(reply.responses[0]).toMatchObject({ name: 'by-id', topicId, errorCode: ErrorCode.NONE })
-  const again = await client.request(deleteTopicsApi, 6, { topics, timeoutMs: 5000 })
+  const again = await broker.client.request(deleteTopicsApi, 6, { topics, timeoutMs: 5000 })
   expect(again.responses[0].errorCode).toBe(ErrorCode.UNKNOWN_TOPIC_ID)
 })
 
 test('partitions are added, and can be used as soon as it is answered', async () => {
-  await createTopic(client, 'grown')
-  await produce(client, 'grown', batchOf(['kept']))
+  await createTopic(broker.client, 'grown')
+  await produce(broker.client, 'grown', batchOf(['kept']))
   expect(await grow({ name: 'grown', count: 3 }, true)).toBe(ErrorCode.NONE)
-  expect((await describeTopic(client, 'grown')).partitions).toHaveLength(1)
+  expect((await describeTopic(broker.client, 'grown')).partitions).toHaveLength(1)
   expect(await grow({ name: 'grown', count: 3 })).toBe(ErrorCode.NONE)
-  expect((await produce(client, 'grown', batchOf(['a']), { partition: 2 })).errorCode).toBe(ErrorCode.NONE)
-  expect(await allValues(client, 'grown')).toEqual(['kept'])
+  expect((await produce(broker.client, 'grown', batchOf(['a']), { partition: 2 })).errorCode).toBe(
+    ErrorCode.NONE,
+  )
+  expect(await allValues(broker.client, 'grown')).toEqual(['kept'])
   expect(await grow({ name: 'grown', count: 2 })).toBe(ErrorCode.INVALID_PARTITIONS)
   expect(await grow({ name: 'grown', count: 3 })).toBe(ErrorCode.INVALID_PARTITIONS)
   expect(await grow({ name: 'nowhere', count: 3 })).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)

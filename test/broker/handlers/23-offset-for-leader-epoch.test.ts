@@ -1,33 +1,20 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SimDisk } from '../../../src/env/sim/disk.ts'
-import { SeededRandom } from '../../../src/env/sim/random.ts'
+import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { offsetForLeaderEpochApi } from '../../../src/protocol/messages/23-offset-for-leader-epoch.ts'
-import { startProcess, type BrokerProcess } from '../broker-process.ts'
+import { useBroker } from '../use-broker.ts'
 import { batchOf, createTopic, produce } from '../requests.ts'
-import type { WireClient } from '../wire-client.ts'
 
-let process: BrokerProcess
-let client: WireClient
-
-beforeAll(async () => {
-  process = await startProcess(new SimDisk({ random: new SeededRandom(1) }))
-  client = await process.connect()
-})
-afterAll(async () => {
-  await process.stop()
-  expect(process.bugs).toEqual([])
-})
+const broker = useBroker()
 
 async function endOf(topic: string, leaderEpoch: number, currentLeaderEpoch = -1, version = 4) {
   const topics = [{ topic, partitions: [{ partition: 0, currentLeaderEpoch, leaderEpoch }] }]
-  return (await client.request(offsetForLeaderEpochApi, version, { topics })).topics[0].partitions[0]
+  return (await broker.client.request(offsetForLeaderEpochApi, version, { topics })).topics[0].partitions[0]
 }
 
 test('an epoch ends where the next begins, the last one at the log end', async () => {
-  await createTopic(client, 'epochs')
-  await produce(client, 'epochs', batchOf(['a', 'b']))
-  const partition = process.broker.parts.services.replicas.get('epochs', 0)!
+  await createTopic(broker.client, 'epochs')
+  await produce(broker.client, 'epochs', batchOf(['a', 'b']))
+  const partition = broker.process.broker.parts.services.replicas.get('epochs', 0)!
   const { topic, topicId, leader, isr, replicas, partitionEpoch } = partition
   partition.apply({
     topic,
@@ -40,7 +27,7 @@ test('an epoch ends where the next begins, the last one at the log end', async (
     leaderEpoch: 3,
     isNew: false,
   })
-  await produce(client, 'epochs', batchOf(['c']))
+  await produce(broker.client, 'epochs', batchOf(['c']))
   expect(await endOf('epochs', 0)).toMatchObject({ errorCode: 0, leaderEpoch: 0, endOffset: 2 })
   expect(await endOf('epochs', 2)).toMatchObject({ errorCode: 0, leaderEpoch: 0, endOffset: 2 })
   expect(await endOf('epochs', 3, 3)).toMatchObject({ errorCode: 0, leaderEpoch: 3, endOffset: 3 })

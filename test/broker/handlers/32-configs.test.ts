@@ -1,26 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SimDisk } from '../../../src/env/sim/disk.ts'
-import { SeededRandom } from '../../../src/env/sim/random.ts'
+import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { describeConfigsApi } from '../../../src/protocol/messages/32-describe-configs.ts'
 import { alterConfigsApi } from '../../../src/protocol/messages/33-alter-configs.ts'
 import { incrementalAlterConfigsApi } from '../../../src/protocol/messages/44-incremental-alter-configs.ts'
-import { startProcess, type BrokerProcess } from '../broker-process.ts'
+import { useBroker } from '../use-broker.ts'
 import { alterTopic, batchOf, createTopic, offsetAt, produce } from '../requests.ts'
-import type { WireClient } from '../wire-client.ts'
 
-let process: BrokerProcess
-let client: WireClient
-
-beforeAll(async () => {
-  process = await startProcess(new SimDisk({ random: new SeededRandom(1) }), {
-    'log.retention.check.interval.ms': '5',
-  })
-  client = await process.connect()
-})
-afterAll(async () => {
-  await process.stop()
-  expect(process.bugs).toEqual([])
+const broker = useBroker({
+  'log.retention.check.interval.ms': '5',
 })
 
 const TOPIC = 2
@@ -29,7 +16,7 @@ const [SET, DELETE, APPEND, SUBTRACT] = [0, 1, 2, 3]
 
 async function describeOne(resourceType: number, resourceName: string, name: string) {
   const resources = [{ resourceType, resourceName, configurationKeys: [name] }]
-  const { results } = await client.request(describeConfigsApi, 4, { resources, includeSynonyms: true })
+  const { results } = await broker.client.request(describeConfigsApi, 4, { resources, includeSynonyms: true })
   return results[0].configs[0]
 }
 
@@ -40,14 +27,15 @@ async function change(
   validateOnly = false,
 ) {
   const resources = [{ resourceType, resourceName, configs: [{ configOperation: SET, ...config }] }]
-  return (await client.request(incrementalAlterConfigsApi, 1, { resources, validateOnly })).responses[0]
+  return (await broker.client.request(incrementalAlterConfigsApi, 1, { resources, validateOnly }))
+    .responses[0]
 }
 
 const large = batchOf(['x'.repeat(2000)])
-const produceLarge = async (topic: string) => (await produce(client, topic, large)).errorCode
+const produceLarge = async (topic: string) => (await produce(broker.client, topic, large)).errorCode
 
 test('a topic setting is in force when the change is answered: topic, then broker, then cluster, then default', async () => {
-  await createTopic(client, 'layers')
+  await createTopic(broker.client, 'layers')
   const limit = async (resourceType: number, resourceName: string, value: string | null) => {
     const name = resourceType === TOPIC ? 'max.message.bytes' : 'message.max.bytes'
     const configOperation = value === null ? DELETE : SET
@@ -65,7 +53,7 @@ test('a topic setting is in force when the change is answered: topic, then broke
 })
 
 test('what is to be validated only, or is wrong, changes nothing', async () => {
-  await createTopic(client, 'unchanged')
+  await createTopic(broker.client, 'unchanged')
   const name = 'max.message.bytes'
   expect((await change(TOPIC, 'unchanged', { name, value: '100' }, true)).errorCode).toBe(ErrorCode.NONE)
   const refused = await change(TOPIC, 'unchanged', { name, value: 'many' })
@@ -77,7 +65,7 @@ test('what is to be validated only, or is wrong, changes nothing', async () => {
 })
 
 test('lists are appended to and subtracted from', async () => {
-  await createTopic(client, 'lists')
+  await createTopic(broker.client, 'lists')
   const policy = async (configOperation: number, value: string) => {
     await change(TOPIC, 'lists', { name: 'cleanup.policy', configOperation, value })
     return (await describeOne(TOPIC, 'lists', 'cleanup.policy')).value
@@ -87,27 +75,27 @@ test('lists are appended to and subtracted from', async () => {
 })
 
 test('AlterConfigs replaces everything that the topic sets', async () => {
-  await createTopic(client, 'replaced', { 'max.message.bytes': '100', 'retention.ms': '5000' })
+  await createTopic(broker.client, 'replaced', { 'max.message.bytes': '100', 'retention.ms': '5000' })
   expect(await produceLarge('replaced')).toBe(ErrorCode.MESSAGE_TOO_LARGE)
   const configs = [{ name: 'retention.ms', value: '6000' }]
   const resources = [{ resourceType: TOPIC, resourceName: 'replaced', configs }]
-  const reply = await client.request(alterConfigsApi, 2, { resources, validateOnly: false })
+  const reply = await broker.client.request(alterConfigsApi, 2, { resources, validateOnly: false })
   expect(reply.responses[0].errorCode).toBe(ErrorCode.NONE)
   expect(await produceLarge('replaced')).toBe(ErrorCode.NONE)
   expect((await describeOne(TOPIC, 'replaced', 'retention.ms')).value).toBe('6000')
 })
 
 test('retention by size and time takes whole segments, and offsets go on', async () => {
-  await createTopic(client, 'forgetful', { 'segment.bytes': '2100', 'retention.ms': '-1' })
+  await createTopic(broker.client, 'forgetful', { 'segment.bytes': '2100', 'retention.ms': '-1' })
   for (let count = 0; count < 4; count++) expect(await produceLarge('forgetful')).toBe(ErrorCode.NONE)
-  const logStart = () => offsetAt(client, 'forgetful', -2)
+  const logStart = () => offsetAt(broker.client, 'forgetful', -2)
   expect(await logStart()).toBe(0)
-  await alterTopic(client, 'forgetful', 'retention.bytes', String(2 * large.length))
+  await alterTopic(broker.client, 'forgetful', 'retention.bytes', String(2 * large.length))
   await expect.poll(logStart).toBe(2)
   // The records are years old.
-  await alterTopic(client, 'forgetful', 'retention.ms', '60000')
+  await alterTopic(broker.client, 'forgetful', 'retention.ms', '60000')
   await expect.poll(logStart).toBe(4)
-  expect((await produce(client, 'forgetful', batchOf(['next']))).baseOffset).toBe(4)
+  expect((await produce(broker.client, 'forgetful', batchOf(['next']))).baseOffset).toBe(4)
 })
 
 test('settings of another broker and of unknown kinds are refused', async () => {

@@ -1,33 +1,24 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SimDisk } from '../../../src/env/sim/disk.ts'
-import { SeededRandom } from '../../../src/env/sim/random.ts'
+import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { describeLogDirsApi } from '../../../src/protocol/messages/35-describe-log-dirs.ts'
-import { startProcess, type BrokerProcess } from '../broker-process.ts'
+import { useBroker } from '../use-broker.ts'
 import { batchOf, createTopic, produce } from '../requests.ts'
-import type { WireClient } from '../wire-client.ts'
 
-let process: BrokerProcess
-let client: WireClient
-
-beforeAll(async () => {
-  process = await startProcess(new SimDisk({ random: new SeededRandom(1), capacityBytes: 1e9 }), {
+const broker = useBroker(
+  {
     'log.dirs': '/data,/more-data',
-  })
-  client = await process.connect()
-})
-afterAll(async () => {
-  await process.stop()
-  expect(process.bugs).toEqual([])
-})
+  },
+  1e9,
+)
 
 const describeDirs = async (topics: { topic: string; partitions: number[] }[] | null, version = 4) =>
-  client.request(describeLogDirsApi, version, { topics })
+  broker.client.request(describeLogDirsApi, version, { topics })
 
 test('directories tell their partitions with their sizes, and the file system that they lie on', async () => {
-  await createTopic(client, 'spread', {}, 4)
+  await createTopic(broker.client, 'spread', {}, 4)
   const batch = batchOf(['a'])
-  for (let partition = 0; partition < 4; partition++) await produce(client, 'spread', batch, { partition })
+  for (let partition = 0; partition < 4; partition++)
+    await produce(broker.client, 'spread', batch, { partition })
   const { errorCode, results } = await describeDirs(null)
   expect(errorCode).toBe(ErrorCode.NONE)
   expect(results.map(({ logDir }) => logDir)).toEqual(['/data', '/more-data'])
@@ -45,7 +36,7 @@ test('directories tell their partitions with their sizes, and the file system th
 })
 
 test('only what was asked for', async () => {
-  await createTopic(client, 'one', {}, 2)
+  await createTopic(broker.client, 'one', {}, 2)
   const { results } = await describeDirs([
     { topic: 'one', partitions: [1, 7] },
     { topic: 'nowhere', partitions: [0] },
