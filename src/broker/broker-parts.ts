@@ -1,7 +1,7 @@
 /** The parts of a broker, made and joined: what one room needs of another is handed over here. */
 import { Controller } from '../controller/controller.ts'
 import type { BrokerChannel } from '../controller/metadata.ts'
-import { TopicAdmin, type TopicSettings } from '../controller/topic-admin.ts'
+import { internalTopics, TopicAdmin, type TopicSettings } from '../controller/topic-admin.ts'
 import { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
 import {
   DEFAULT_GROUP_COORDINATOR_CONFIG,
@@ -161,18 +161,11 @@ function topicSettings(config: BrokerConfig): TopicSettings {
     defaultReplicationFactor: () => config.get('default.replication.factor'),
     deletionEnabled: () => config.get('delete.topic.enable'),
     capInternalReplication: () => true,
-    internalTopic(name) {
-      if (name !== OFFSETS_TOPIC) return undefined
-      return {
-        partitions: config.get('offsets.topic.num.partitions'),
-        replicationFactor: config.get('offsets.topic.replication.factor'),
-        configs: {
-          'cleanup.policy': 'compact',
-          'segment.bytes': String(config.get('offsets.topic.segment.bytes')),
-          'compression.type': 'producer',
-        },
-      }
-    },
+    internalTopic: internalTopics({
+      partitions: config.get('offsets.topic.num.partitions'),
+      replicationFactor: config.get('offsets.topic.replication.factor'),
+      segmentBytes: config.get('offsets.topic.segment.bytes'),
+    }),
   }
 }
 

@@ -133,7 +133,7 @@ function buildServer(config: BrokerConfig, env: Env, parts: Parts, options: Star
     maxIdleMs: config.get('connections.max.idle.ms'),
     maxConnections: config.get('max.connections'),
   }
-  const dispatch = createDispatch(parts.services, { requests: 0, refused: 0 })
+  const dispatch = createDispatch(parts.services)
   return new SocketServer(env, limits, dispatch, options.onBug ?? (() => undefined))
 }
 

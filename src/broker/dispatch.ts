@@ -7,12 +7,6 @@ import type { ClientConnection, Dispatch, Reply } from '../server/client-connect
 import { apiTable, type ApiRow } from './api-table.ts'
 import { CloseConnection, type RequestContext, type Services } from './services.ts'
 
-/** Counts for figures and tests. */
-export interface DispatchCounters {
-  requests: number
-  refused: number
-}
-
 class Context implements RequestContext {
   readonly apiKey: number
   readonly apiVersion: number
@@ -45,14 +39,12 @@ class Context implements RequestContext {
   }
 }
 
-export function createDispatch(services: Services, counters: DispatchCounters): Dispatch {
+export function createDispatch(services: Services): Dispatch {
   const refuse = (connection: ClientConnection, reason: string): null => {
-    counters.refused++
     connection.refuse(reason)
     return null
   }
   return (frame, connection) => {
-    counters.requests++
     try {
       const header = readRequestHeader(frame)
       const row = apiTable.get(header.apiKey)

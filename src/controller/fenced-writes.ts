@@ -19,7 +19,7 @@ import {
 import type { PartitionStateZnode } from './znodes.ts'
 
 /** Partitions written in one multi: about 300 KB, below the 1 MB that a ZooKeeper server takes. */
-export const PARTITIONS_PER_MULTI = 1000
+const PARTITIONS_PER_MULTI = 1000
 const DELETIONS_PER_MULTI = 3000
 
 export interface NewPartition {

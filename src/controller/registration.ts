@@ -77,14 +77,6 @@ export async function registerBroker(
   throw new CoordinationError('NODE_EXISTS', path)
 }
 
-/** New addresses for a registered broker; its epoch stays. */
-export async function updateRegistration(
-  session: CoordinationSession,
-  broker: BrokerRegistration,
-): Promise<void> {
-  await session.set(brokerPath(broker.id), encodeBroker(broker))
-}
-
 async function readOrNull(session: CoordinationSession, path: string): Promise<Buffer | null> {
   try {
     return (await session.get(path)).data

@@ -12,7 +12,7 @@ import { assignReplicas } from './decide/assign-replicas.ts'
 import type { PlacedBroker } from './decide/assign-replicas.ts'
 import { checkAddedPartitions, checkNewTopic } from './decide/check-topic.ts'
 import type { NewTopic, Refusal } from './decide/check-topic.ts'
-import { OFFSETS_TOPIC, TRANSACTIONS_TOPIC, collisionKey, newUuid, topicNameFault } from './topic-names.ts'
+import { OFFSETS_TOPIC, collisionKey, newUuid, topicNameFault } from './topic-names.ts'
 import {
   TOPICS_PATH,
   decodeTopic,
@@ -68,7 +68,7 @@ export interface TopicSettings {
   defaultReplicationFactor(): number
   /** `delete.topic.enable` */
   deletionEnabled(): boolean
-  /** `offsets.topic.*` and `transaction.state.log.*`; undefined for other topics. */
+  /** `offsets.topic.*`; undefined for other topics. */
   internalTopic(name: string): InternalTopic | undefined
   /** On the embedded store: an internal topic gets no more replicas than there are brokers, instead of an error. */
   capInternalReplication(): boolean
@@ -447,40 +447,17 @@ function topicNameFaultResult(name: string): Refusal | null {
   return message === null ? null : { error: ErrorCode.INVALID_TOPIC_EXCEPTION, message }
 }
 
-/** Settings of the broker's own topics, from the broker's configuration. */
-export function internalTopics(values: {
-  readonly offsets: { partitions: number; replicationFactor: number; segmentBytes: number }
-  readonly transactions: {
-    partitions: number
-    replicationFactor: number
-    segmentBytes: number
-    minInsyncReplicas: number
-  }
+/** Settings of the broker's own topics; `offsets` is what `offsets.topic.*` say. */
+export function internalTopics(offsets: {
+  readonly partitions: number
+  readonly replicationFactor: number
+  readonly segmentBytes: number
 }): (name: string) => InternalTopic | undefined {
-  const { offsets, transactions } = values
-  return (name) => {
-    if (name === OFFSETS_TOPIC) {
-      const configs = {
-        'cleanup.policy': 'compact',
-        'segment.bytes': String(offsets.segmentBytes),
-        'compression.type': 'producer',
-      }
-      return { partitions: offsets.partitions, replicationFactor: offsets.replicationFactor, configs }
-    }
-    if (name === TRANSACTIONS_TOPIC) {
-      const configs = {
-        'unclean.leader.election.enable': 'false',
-        'compression.type': 'uncompressed',
-        'cleanup.policy': 'compact',
-        'min.insync.replicas': String(transactions.minInsyncReplicas),
-        'segment.bytes': String(transactions.segmentBytes),
-      }
-      return {
-        partitions: transactions.partitions,
-        replicationFactor: transactions.replicationFactor,
-        configs,
-      }
-    }
-    return undefined
+  const { partitions, replicationFactor, segmentBytes } = offsets
+  const configs = {
+    'cleanup.policy': 'compact',
+    'segment.bytes': String(segmentBytes),
+    'compression.type': 'producer',
   }
+  return (name) => (name === OFFSETS_TOPIC ? { partitions, replicationFactor, configs } : undefined)
 }

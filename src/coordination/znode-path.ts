@@ -1,7 +1,7 @@
 /** Which paths ZooKeeper takes. The rules are those of its client and server (PathUtils.validatePath). */
 
 /** Longest path, in UTF-8 bytes: what the journal's length field holds. */
-export const MAX_PATH_BYTES = 65_535
+const MAX_PATH_BYTES = 65_535
 
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\ud800-\uf8ff\ufff0-\uffff]/
 

@@ -8,7 +8,7 @@ import type { CreateMode, WatchEvent, ZnodeStat } from '../env/coordination.ts'
 import { isValidPath, nodeName, parentPath } from './znode-path.ts'
 
 /** Largest data of one znode (jute.maxbuffer of a ZooKeeper server). More is BAD_ARGUMENTS. */
-export const MAX_ZNODE_BYTES = 1024 * 1024
+const MAX_ZNODE_BYTES = 1024 * 1024
 
 export class Znode {
   data: Buffer | null

@@ -1,7 +1,7 @@
 import type { Clock, Timers } from '../env/env.ts'
 
 /** How long one slice of background work may hold the event loop. */
-export const SLICE_MS = 5
+const SLICE_MS = 5
 
 /**
  * Does work in slices, between which the event loop serves others: a generator whose every step is short. The first slice

@@ -34,7 +34,7 @@ export function readMetaProperties(disk: Disk, directory: string): MetaPropertie
   return { version, brokerId, clusterId: values.get('cluster.id') ?? null }
 }
 
-export function writeMetaProperties(
+function writeMetaProperties(
   disk: Disk,
   directory: string,
   properties: { brokerId: number; clusterId: string },

@@ -4,7 +4,7 @@
  */
 import type { Disk } from '../env/disk.ts'
 
-export const OFFSET_INDEX_ENTRY_BYTES = 8
+const OFFSET_INDEX_ENTRY_BYTES = 8
 const MAX_RELATIVE_OFFSET = 0x7fff_ffff
 
 export class OffsetIndex {

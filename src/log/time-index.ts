@@ -4,7 +4,7 @@
  */
 import type { Disk } from '../env/disk.ts'
 
-export const TIME_INDEX_ENTRY_BYTES = 12
+const TIME_INDEX_ENTRY_BYTES = 12
 
 export interface TimeIndexEntry {
   readonly timestampMs: number

@@ -5,7 +5,7 @@
  */
 import { DiskError, type Disk } from '../env/disk.ts'
 
-export const TRANSACTION_INDEX_ENTRY_BYTES = 34
+const TRANSACTION_INDEX_ENTRY_BYTES = 34
 
 export interface AbortedTransactionEntry {
   readonly producerId: number
@@ -24,7 +24,7 @@ function encode(entry: AbortedTransactionEntry): Buffer {
 }
 
 /** null when the file is broken. */
-export function decodeTransactionIndex(bytes: Buffer): AbortedTransactionEntry[] | null {
+function decodeTransactionIndex(bytes: Buffer): AbortedTransactionEntry[] | null {
   if (bytes.length % TRANSACTION_INDEX_ENTRY_BYTES !== 0) return null
   const entries: AbortedTransactionEntry[] = []
   for (let at = 0; at < bytes.length; at += TRANSACTION_INDEX_ENTRY_BYTES) {

@@ -49,7 +49,8 @@ export interface PartitionWaiter {
   changed(): void
 }
 
-const readError = (error: number): ReadResult => ({
+/** What a Fetch of a partition is answered with an error. */
+export const readError = (error: number): ReadResult => ({
   error,
   highWatermark: -1,
   lastStableOffset: -1,

@@ -50,7 +50,7 @@ export class SimBroker {
       numPartitions: () => 2,
       defaultReplicationFactor: () => 1,
       deletionEnabled: () => true,
-      internalTopic: internalTopics({ offsets, transactions: { ...offsets, minInsyncReplicas: 2 } }),
+      internalTopic: internalTopics(offsets),
       capInternalReplication: () => true,
     }
     this.topics = new TopicAdmin({

@@ -7,7 +7,7 @@
 import { DiskError } from '../../env/disk.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type { FetchRequest, FetchResponse } from '../../protocol/messages/01-fetch.ts'
-import type { Partition, ReadResult } from '../../replication/partition.ts'
+import { type Partition, readError, type ReadResult } from '../../replication/partition.ts'
 import { waitForBytes } from '../../replication/wait.ts'
 import { type FetchPartition, type FetchPlan, hasNews, moveToEnd } from '../fetch-sessions.ts'
 import { nodeEndpointsFor } from '../leader-hints.ts'
@@ -23,18 +23,8 @@ interface Outcome {
 const READ_COMMITTED = 1
 const LEADER_UNKNOWN: readonly number[] = [ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH]
 
-const failed = (error: number): ReadResult => ({
-  error,
-  highWatermark: -1,
-  lastStableOffset: -1,
-  logStartOffset: -1,
-  slice: null,
-  abortedTransactions: null,
-  divergingEpoch: null,
-})
-
 /** Of what is not there Kafka says that it has no aborted transactions; of other errors, that it does not know. */
-const notThere = (error: number): ReadResult => ({ ...failed(error), abortedTransactions: [] })
+const notThere = (error: number): ReadResult => ({ ...readError(error), abortedTransactions: [] })
 
 export function handleFetch(
   services: Services,
@@ -101,9 +91,9 @@ function readOne(
     return notThere(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   }
   const partition = hosted(services, wanted)
-  if (!partition) return failed(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  if (!partition) return readError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
   if (wanted.topicId !== null && wanted.topicId !== partition.topicId)
-    return failed(ErrorCode.INCONSISTENT_TOPIC_ID)
+    return readError(ErrorCode.INCONSISTENT_TOPIC_ID)
   try {
     return partition.read({
       fetchOffset: wanted.fetchOffset,
@@ -114,7 +104,7 @@ function readOne(
   } catch (error) {
     if (!(error instanceof DiskError)) throw error
     services.env.logger.log('error', 'a log could not be read', { path: error.path, error: error.message })
-    return failed(ErrorCode.KAFKA_STORAGE_ERROR)
+    return readError(ErrorCode.KAFKA_STORAGE_ERROR)
   }
 }
 

@@ -26,7 +26,7 @@ export interface CheckedTopic {
 }
 
 /** One topic of one request cannot ask for more (the cap of a KRaft controller): every partition costs files and memory. */
-export const MAX_PARTITIONS_PER_TOPIC = 10_000
+const MAX_PARTITIONS_PER_TOPIC = 10_000
 
 export function checkNewTopic(
   topic: NewTopic,

@@ -17,7 +17,7 @@ const CODES: Record<string, DiskErrorCode> = {
   ENOTEMPTY: 'NOT_EMPTY',
 }
 
-export function toDiskError(error: unknown, path: string): DiskError {
+function toDiskError(error: unknown, path: string): DiskError {
   if (error instanceof DiskError) return error
   const { code = '', message = String(error) } = error as NodeJS.ErrnoException
   return new DiskError(CODES[code] ?? 'IO', path, message)
@@ -140,7 +140,7 @@ class NodeFile implements DiskFile {
   }
 }
 
-export class NodeDisk implements Disk {
+class NodeDisk implements Disk {
   open(path: string, mode: 'read' | 'write'): DiskFile {
     const flags = mode === 'read' ? fs.constants.O_RDONLY : fs.constants.O_RDWR | fs.constants.O_CREAT
     return attempt(path, () => new NodeFile(path, fs.openSync(path, flags, 0o644)))
