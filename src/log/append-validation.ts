@@ -31,6 +31,12 @@ export function validateClientBatch(records: Buffer, config: LogConfig, nowMs: n
     return invalid('Produce requests must contain exactly one record batch per partition')
   }
   const size = batch.batchSize(records, 0)
+  const magic = batch.magic(records, 0)
+  if (magic < 0 || magic > batch.MAGIC_V2)
+    return { fault: fault(ErrorCode.CORRUPT_MESSAGE, `Invalid magic found in record: ${magic}`) }
+  // What is cut short is no batch.
+  if (size > records.length)
+    return invalid('Produce requests must contain exactly one record batch per partition')
   if (size > config.maxMessageBytes) return { fault: tooLarge(size, config) }
   const bad = batch.checkBatch(records, 0, records.length)
   if (bad !== null) return { fault: fault(ErrorCode[bad.error], bad.message) }

@@ -347,7 +347,7 @@ describe('Describing', () => {
     [CLIENT_METRICS, '', 'INVALID_REQUEST'],
     [99, '', 'INVALID_REQUEST'],
     [BROKER_LOGGER, '3', 'NONE'],
-    [CLIENT_METRICS, 'm', 'NONE'],
+    [CLIENT_METRICS, 'm', 'INVALID_REQUEST'],
   ])('resource type %d "%s" gives %s', async (type, name, code) => {
     const { admin } = await start()
     const result = await describe1(admin, type, name)

@@ -33,6 +33,7 @@ import {
   entityPath,
 } from './config-znodes.ts'
 import type { ConfigEntityType } from './config-znodes.ts'
+import { topicNameFault } from '../topic-names.ts'
 import { describeBroker, describeClusterDefault, describeTopic } from './describe-configs.ts'
 
 /** Kafka's ConfigResource.Type ids. */
@@ -105,7 +106,8 @@ export class ConfigAdmin {
         names: resource.configurationKeys,
       }
       const refused = this.#checkDescribed(resourceType, resourceName)
-      const result = { errorCode: 0, errorMessage: null, resourceType, resourceName, configs: [] }
+      // The empty message is Kafka's.
+      const result = { errorCode: 0, errorMessage: '', resourceType, resourceName, configs: [] }
       if (refused !== null) {
         results.push({ ...result, ...refused })
         continue
@@ -120,7 +122,7 @@ export class ConfigAdmin {
         const describe = resourceName === '' ? describeClusterDefault : describeBroker
         results.push({ ...result, configs: describe(config, options) })
       } else {
-        // Loggers and client metrics: there are none that could be set.
+        // Loggers: there are none that could be set.
         results.push(result)
       }
     }
@@ -160,15 +162,14 @@ export class ConfigAdmin {
     switch (resourceType) {
       case ResourceType.TOPIC:
         if (this.#options.topicExists(resourceName)) return null
+        if (topicNameFault(resourceName) !== null)
+          return fault(ErrorCode.INVALID_TOPIC_EXCEPTION, `'${resourceName}' is no topic name`)
         return fault(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, 'This server does not host this topic-partition.')
       case ResourceType.BROKER:
         return resourceName === '' ? null : this.#checkBrokerName(resourceName, 'or empty string, ')
       case ResourceType.BROKER_LOGGER:
         if (resourceName === '') return fault(ErrorCode.INVALID_REQUEST, 'Broker id must not be empty')
         return this.#checkBrokerName(resourceName, '')
-      case ResourceType.CLIENT_METRICS:
-        if (resourceName !== '') return null
-        return fault(ErrorCode.INVALID_REQUEST, 'Client metrics subscription name must not be empty')
       default:
         return fault(ErrorCode.INVALID_REQUEST, `Unsupported resource type: ${resourceType}`)
     }

@@ -27,6 +27,8 @@ export interface ConfigKey<T> {
   readonly min?: number
   readonly max?: number
   readonly allowed?: readonly string[]
+  /** What each item of a list must look like. */
+  readonly itemPattern?: RegExp
   /** Not listed by DescribeConfigs and the documentation. */
   readonly internal?: boolean
 }
@@ -37,6 +39,8 @@ interface KeyOptions {
   readonly min?: number
   readonly max?: number
   readonly allowed?: readonly string[]
+  /** What each item of a list must look like. */
+  readonly itemPattern?: RegExp
   readonly internal?: boolean
 }
 
@@ -89,6 +93,7 @@ const INTEGER_RANGES: Partial<Record<ConfigType, readonly [bigint, bigint]>> = {
 export function allowedText(key: AnyConfigKey): string {
   if (key.type === 'boolean') return 'true or false'
   if (key.allowed) return (key.type === 'list' ? 'a list of ' : 'one of ') + key.allowed.join(', ')
+  if (key.itemPattern) return `a list whose items match ${key.itemPattern.source}`
   if (key.type === 'list') return 'a list separated by commas'
   const range = INTEGER_RANGES[key.type]
   if (range) {
@@ -127,6 +132,7 @@ export function parseValue(name: string, key: AnyConfigKey, text: string): Confi
     case 'list': {
       const items = value === '' ? [] : value.split(',').map((item) => item.trim())
       if (key.allowed && items.some((item) => !key.allowed?.includes(item))) throw fail()
+      if (key.itemPattern && items.some((item) => !key.itemPattern?.test(item))) throw fail()
       return items
     }
     default:

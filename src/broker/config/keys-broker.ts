@@ -43,7 +43,7 @@ export const networkKeys = {
   listeners: string('PLAINTEXT://:9092', 'Addresses to listen on: `NAME://host:port`, separated by commas.'),
   'advertised.listeners': string(null, 'Addresses given to clients; default: those of `listeners`.'),
   'listener.security.protocol.map': string(
-    'PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL',
+    'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT',
     'Security protocol of each listener name. Only PLAINTEXT in this release.',
   ),
   'inter.broker.listener.name': string(null, 'The listener that brokers use among themselves.'),

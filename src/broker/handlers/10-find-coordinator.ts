@@ -1,6 +1,8 @@
 /**
  * FindCoordinator 0-6: the broker that leads the partition of `__consumer_offsets` that a group belongs to; the topic is
- * created on the first call. v4 asks for several keys at once.
+ * created on the first call. v4 asks for several keys at once. The empty group has a coordinator too: offsets can be
+ * committed to it. Success has a message, too: up to v3 NONE, then an
+ * empty one, as in Kafka.
  * Not here: transactions (key type 1) and share groups (key type 2): INVALID_REQUEST.
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'
@@ -32,10 +34,11 @@ export async function handleFindCoordinator(
 ): Promise<FindCoordinatorResponse> {
   const batched = context.apiVersion >= 4
   const keys = batched ? request.coordinatorKeys : [request.key]
-  if (request.keyType === GROUP && keys.some((key) => key !== '')) await services.groups.ensureTopic()
+  if (request.keyType === GROUP && keys.length > 0) await services.groups.ensureTopic()
   const answers = keys.map((key) => ({ key, ...find(services, context, request.keyType, key) }))
   if (batched) return { coordinators: answers }
-  return answers[0]
+  const [answer] = answers
+  return answer.errorCode === ErrorCode.NONE ? { ...answer, errorMessage: 'NONE' } : answer
 }
 
 function find(services: Services, context: RequestContext, keyType: number, key: string): Answer {
@@ -45,14 +48,13 @@ function find(services: Services, context: RequestContext, keyType: number, key:
       `coordinators of type ${keyType} are not served by this version`,
     )
   }
-  if (key === '') return failure(ErrorCode.INVALID_GROUP_ID, 'a group id cannot be empty')
   const partition = services.groups.partitionFor(key)
   const leader = services.metadata.partition(OFFSETS_TOPIC, partition)?.leader ?? -1
   const endpoint = services.metadata.broker(leader)?.endpoints.get(context.listenerName)
   if (!endpoint) return failure(ErrorCode.COORDINATOR_NOT_AVAILABLE, 'the coordinator has no leader yet')
   return {
     errorCode: ErrorCode.NONE,
-    errorMessage: null,
+    errorMessage: '',
     nodeId: leader,
     host: endpoint.host,
     port: endpoint.port,
