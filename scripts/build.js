@@ -30,6 +30,8 @@ const command = {
   entryPoints: ['src/main.ts'],
   outfile: 'dist/command.js',
   format: 'cjs',
+  // Node 20 cannot import() from code that V8 kept: require() instead.
+  supported: { 'dynamic-import': false },
   define: { 'import.meta.url': '__moduleUrl' },
   banner: { js: 'const __moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
 }
