@@ -175,7 +175,9 @@ function logSettings(config: BrokerConfig) {
     logStartCheckpointIntervalMs: config.get('log.flush.start.offset.checkpoint.interval.ms'),
     highWatermarkCheckpointIntervalMs: config.get('replica.high.watermark.checkpoint.interval.ms'),
     retentionCheckIntervalMs: config.get('log.retention.check.interval.ms'),
-    producerIdExpirationMs: config.get('producer.id.expiration.ms'),
+    get producerIdExpirationMs() {
+      return config.get('producer.id.expiration.ms')
+    },
     producerIdExpirationCheckIntervalMs: config.get('producer.id.expiration.check.interval.ms'),
   }
 }

@@ -131,7 +131,9 @@ function buildServer(config: BrokerConfig, env: Env, parts: Parts, options: Star
   const limits = {
     maxFrameBytes: config.get('socket.request.max.bytes'),
     maxIdleMs: config.get('connections.max.idle.ms'),
-    maxConnections: config.get('max.connections'),
+    get maxConnections() {
+      return config.get('max.connections')
+    },
   }
   const dispatch = createDispatch(parts.services)
   return new SocketServer(env, limits, dispatch, options.onBug ?? (() => undefined))

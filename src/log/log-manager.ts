@@ -25,7 +25,7 @@ export interface LogManagerSettings {
   readonly highWatermarkCheckpointIntervalMs: number
   /** log.retention.check.interval.ms */
   readonly retentionCheckIntervalMs: number
-  /** producer.id.expiration.ms */
+  /** producer.id.expiration.ms; read when it is needed, for it changes while running. */
   readonly producerIdExpirationMs: number
   /** producer.id.expiration.check.interval.ms */
   readonly producerIdExpirationCheckIntervalMs?: number
@@ -88,7 +88,9 @@ class Manager implements LogManager {
         maxIndexBytes: MAX_INACTIVE_INDEX_BYTES,
       }),
       nowMs: () => env.clock.nowMs(),
-      producerIdExpirationMs: options.settings.producerIdExpirationMs,
+      get producerIdExpirationMs() {
+        return options.settings.producerIdExpirationMs
+      },
       removeLater: (paths, delayMs) => this.#removals.add(paths, delayMs),
       logStartRaised: () => this.#writeLogStartsSoon(),
       flushWithin: (log, delayMs) => this.#flushWithin(log, delayMs),

@@ -15,7 +15,7 @@ export interface SocketServerOptions {
   readonly maxFrameBytes: number
   /** connections.max.idle.ms; Infinity or negative: never closed for being idle. */
   readonly maxIdleMs: number
-  /** max.connections */
+  /** max.connections; read for each connection, for it changes while running. */
   readonly maxConnections: number
 }
 

@@ -8,6 +8,7 @@ import { alterTopic, batchOf, createTopic, offsetAt, produce } from '../requests
 
 const broker = useBroker({
   'log.retention.check.interval.ms': '5',
+  'producer.id.expiration.check.interval.ms': '5',
 })
 
 const TOPIC = 2
@@ -96,6 +97,32 @@ test('retention by size and time takes whole segments, and offsets go on', async
   await alterTopic(broker.client, 'forgetful', 'retention.ms', '60000')
   await expect.poll(logStart).toBe(4)
   expect((await produce(broker.client, 'forgetful', batchOf(['next']))).baseOffset).toBe(4)
+})
+
+test('max.connections is in force for the next connection', async () => {
+  const set = (value: string | null) => {
+    const configOperation = value === null ? DELETE : SET
+    return change(BROKER, '', { name: 'max.connections', value, configOperation })
+  }
+  expect((await set('1')).errorCode).toBe(ErrorCode.NONE)
+  const refused = await broker.process.connect()
+  await refused.closed
+  expect((await set(null)).errorCode).toBe(ErrorCode.NONE)
+  await createTopic(await broker.process.connect(), 'connected')
+})
+
+test('producer.id.expiration.ms is in force at the next check', async () => {
+  await createTopic(broker.client, 'producers')
+  const send = async (baseSequence: number) => {
+    const batch = batchOf(['a'], { producerId: 1, producerEpoch: 0, baseSequence, timestampMs: Date.now() })
+    return (await produce(broker.client, 'producers', batch)).errorCode
+  }
+  expect(await send(0)).toBe(ErrorCode.NONE)
+  expect(await send(9)).toBe(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER)
+  const value = { name: 'producer.id.expiration.ms', value: '1' }
+  expect((await change(BROKER, '', value)).errorCode).toBe(ErrorCode.NONE)
+  // Nothing is known of the producer any more, so any number may come first.
+  await expect.poll(() => send(9)).toBe(ErrorCode.NONE)
 })
 
 test('settings of another broker and of unknown kinds are refused', async () => {
