@@ -1,4 +1,5 @@
 /** Requests that most tests of the broker make, with the fields that a test does not care about filled in. */
+import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import { produceApi } from '../../src/protocol/messages/00-produce.ts'
 import { fetchApi } from '../../src/protocol/messages/01-fetch.ts'
 import { listOffsetsApi } from '../../src/protocol/messages/02-list-offsets.ts'
@@ -203,11 +204,12 @@ export async function commitOffset(
   return reply.topics[0].partitions[0].errorCode
 }
 
-/** The committed offset of partition 0; -1 when there is none. */
+/** The committed offset of partition 0; -1 when there is none. Asks again while the coordinator loads, as clients do. */
 export async function committedOffset(client: WireClient, groupId: string, topic: string): Promise<number> {
   const topics = [{ name: topic, partitionIndexes: [0] }]
   const reply = await client.request(offsetFetchApi, 8, { groups: [{ groupId, topics }] })
   const [{ errorCode, topics: found }] = reply.groups
+  if (errorCode === ErrorCode.COORDINATOR_LOAD_IN_PROGRESS) return committedOffset(client, groupId, topic)
   if (errorCode !== 0) throw new Error(`OffsetFetch: error ${errorCode}`)
   return found[0].partitions[0].committedOffset
 }
