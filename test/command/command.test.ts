@@ -81,6 +81,36 @@ describe('The command', () => {
     expect(Object.fromEntries(counts)).toEqual({ orders: 3, clicks: 1 })
   })
 
+  it('makes no topic unasked with --auto-create false', async () => {
+    const command = run(['--port', '0', '--ephemeral', '--auto-create', 'false', '--topic', 'made'])
+    const { port } = partsOf(await command.ready())
+    const kafka = new Kafka({
+      brokers: [`localhost:${port}`],
+      logLevel: logLevel.NOTHING,
+      retry: { retries: 0 },
+    })
+    const producer = kafka.producer()
+    await producer.connect()
+    const send = (topic: string) => producer.send({ topic, messages: [{ value: 'x' }] })
+    await expect(send('unasked')).rejects.toThrow('does not host this topic-partition')
+    expect(await send('made')).toMatchObject([{ topicName: 'made', errorCode: 0 }])
+    await producer.disconnect()
+  })
+
+  it('ends with 0 while clients are connected, one of them a member that waits for records', async () => {
+    const command = run(['--port', '0', '--data-dir', directory, '--topic', 'quiet'])
+    const { port } = partsOf(await command.ready())
+    const options = { brokers: [`localhost:${port}`], logLevel: logLevel.NOTHING, retry: { retries: 0 } }
+    const consumer = new Kafka(options).consumer({ groupId: 'waiting', maxWaitTimeInMs: 30_000 })
+    await consumer.connect()
+    await consumer.subscribe({ topic: 'quiet' })
+    const fetching = new Promise<void>((resolve) => consumer.on('consumer.fetch_start', () => resolve()))
+    await consumer.run({ eachMessage: async () => undefined, autoCommit: false })
+    await fetching
+    expect(await command.stop()).toMatchObject({ code: 0, stderr: '' })
+    await consumer.disconnect()
+  })
+
   it('starts again on its directory after a clean stop and after kill -9', async () => {
     const argv = ['--port', '0', '--data-dir', directory, '--topic', 'orders:3']
     const first = run(argv)
