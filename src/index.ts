@@ -1,15 +1,17 @@
 /** The library: a real broker inside this process. `await using broker = await startBroker()`. */
 import { Broker } from './broker/broker.ts'
 import type { BrokerConfig } from './broker/config/broker-config.ts'
+import { ConfigError } from './broker/config/config-types.ts'
+import { hostPort } from './broker/config/listeners.ts'
 import { loadConfig } from './broker/config/load-config.ts'
-import { createEmbeddedCoordination } from './coordination/embedded.ts'
+import { createEmbeddedCoordination, type EmbeddedCoordination } from './coordination/embedded.ts'
 import type { Logger } from './env/env.ts'
-import { createEphemeralDirectory } from './env/node/ephemeral-directory.ts'
+import { createEphemeralDirectory, keptDirectory } from './env/node/data-directory.ts'
 import { createNodeEnv } from './env/node/index.ts'
 import { silentLogger } from './env/node/logger.ts'
 import { newTopic, type TopicOption } from './broker/start-topics.ts'
 
-export { ConfigError } from './broker/config/config-types.ts'
+export { ConfigError }
 export { LogDirError } from './log/log-dir-error.ts'
 export type { Logger, LogLevel } from './env/env.ts'
 export type { TopicOption }
@@ -45,23 +47,24 @@ export interface RunningBroker extends AsyncDisposable {
 export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
   const logger = options.logger ?? silentLogger
   const topics = (options.topics ?? []).map(newTopic)
-  const ephemeral = options.dataDir === undefined ? createEphemeralDirectory() : null
+  const { dataDir } = options
+  const directory = dataDir === undefined ? createEphemeralDirectory() : keptDirectory(dataDir)
   const env = createNodeEnv(logger)
-  const directory = options.dataDir ?? ephemeral!.path
-  const coordination = createEmbeddedCoordination({ ...env, directory })
+  let coordination: EmbeddedCoordination | null = null
   const release = async (): Promise<void> => {
-    await coordination.close()
-    ephemeral?.remove()
+    await coordination?.close()
+    directory.remove()
   }
   try {
-    const config = configOf(options, directory)
+    const config = configOf(options, directory.path)
+    coordination = createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
     for (const note of config.notes) logger.log('warn', note)
     const broker = await Broker.start(config, { ...env, coordination }, { topics })
     let stopped: Promise<void> | null = null
     const stop = (): Promise<void> => (stopped ??= broker.stop().finally(release))
     const [listener] = broker.listeners
     return {
-      bootstrapServers: `${listener.advertisedHost}:${listener.advertisedPort}`,
+      bootstrapServers: hostPort(listener.advertisedHost, listener.advertisedPort),
       port: listener.port,
       clusterId: broker.clusterId,
       stop,
@@ -74,10 +77,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
 }
 
 function configOf(options: BrokerOptions, dataDir: string): BrokerConfig {
-  const host = options.host ?? 'localhost'
-  const bracketed = host.includes(':') ? `[${host}]` : host
+  if (dataDir.includes(',')) throw new ConfigError('dataDir', dataDir, 'a comma separates directories')
   const properties: Record<string, string> = {
-    listeners: `PLAINTEXT://${bracketed}:${options.port ?? 0}`,
+    listeners: `PLAINTEXT://${hostPort(options.host ?? 'localhost', options.port ?? 0)}`,
     'log.dirs': dataDir,
   }
   for (const [name, value] of Object.entries(options.config ?? {})) properties[name] = String(value)

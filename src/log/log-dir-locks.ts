@@ -28,10 +28,17 @@ export function lockLogDirectory(disk: Disk, directory: string): LogDirLocks {
   try {
     if (disk.stat(directory) === null) {
       disk.makeDirectory(directory)
-      disk.syncDirectory(directory.slice(0, directory.lastIndexOf('/')) || '/')
+      disk.syncDirectory(parentOf(directory))
     } else listPartitions(disk, directory)
     return disk.lock(join(directory, LOCK_FILE))
   } catch (error) {
     throw toLogDirError(error, directory)
   }
+}
+
+function parentOf(directory: string): string {
+  const path = directory.replace(/\/+$/, '')
+  const slash = path.lastIndexOf('/')
+  if (slash < 0) return '.'
+  return path.slice(0, slash) || '/'
 }

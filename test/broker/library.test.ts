@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import net from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ConfigError, LogDirError, startBroker } from '../../src/index.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
@@ -32,6 +32,10 @@ function newDirectory(): string {
 
 const ephemeralDirectories = (): string[] =>
   readdirSync(tmpdir()).filter((name) => /^odradek-[^-]+$/.test(name))
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+)
 
 const openServers = (): number =>
   process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
@@ -111,6 +115,31 @@ describe('startBroker', () => {
     await second.stop()
   })
 
+  test('a data directory may be given from the working directory, with a slash at its end, and not exist', async () => {
+    const absolute = join(newDirectory(), 'not', 'yet')
+    for (const dataDir of [relative(process.cwd(), absolute), `${absolute}/`]) {
+      const broker = await startBroker({ dataDir, topics: ['kept'] })
+      await broker.stop()
+      expect(readdirSync(absolute)).toContain('meta.properties')
+    }
+  })
+
+  test.runIf(hasIpv6)('an IPv6 address is told in brackets', async () => {
+    await using broker = await startBroker({ host: '::1' })
+    expect(broker.bootstrapServers).toBe(`[::1]:${broker.port}`)
+  })
+
+  test('several listeners: the first one is told', async () => {
+    await using broker = await startBroker({
+      config: {
+        listeners: 'ONE://127.0.0.1:0,OTHER://127.0.0.1:0',
+        'listener.security.protocol.map': 'ONE:PLAINTEXT,OTHER:PLAINTEXT',
+        'inter.broker.listener.name': 'OTHER',
+      },
+    })
+    expect(broker.bootstrapServers).toBe(`127.0.0.1:${broker.port}`)
+  })
+
   test('topics are there before it resolves, with partitions and settings', async () => {
     await using broker = await startBroker({
       topics: ['plain', 'three:3', { name: 'set', partitions: 2, configs: { 'retention.ms': '60000' } }],
@@ -150,6 +179,7 @@ describe('what cannot be started', () => {
       /^num\.partitions=many: expected an integer/,
     ],
     ['a value out of range', { config: { 'num.partitions': 0 } }, /^num\.partitions=0/],
+    ['a data directory with a comma', { dataDir: '/tmp/a,b' }, /dataDir/],
     ['a name that is no topic name', { topics: ['bad name'] }, /bad name/],
     ['a topic of no partitions', { topics: ['t:0'] }, /t:0/],
     ['more replicas than brokers', { topics: ['t:1:2'] }, /replication/i],
