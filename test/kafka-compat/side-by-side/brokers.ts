@@ -8,7 +8,7 @@ import { eventually } from '../harness/conditions.ts'
 import { kafka39ClassPath, repository } from '../harness/paths.ts'
 import { ended, startProcess } from '../harness/processes.ts'
 import { WireClient } from '../../broker/wire-client.ts'
-import { apiVersionsApi } from '../../../src/protocol/messages/18-api-versions.ts'
+import { createTopicsApi } from '../../../src/protocol/messages/19-create-topics.ts'
 
 export type BrokerName = 'kafka' | 'odradek'
 
@@ -37,7 +37,10 @@ interface Child {
 }
 
 function start(command: string, args: string[]): Child {
-  const child: Child = { process: startProcess(command, args, { stdio: ['ignore', 'pipe', 'pipe'] }), said: '' }
+  const child: Child = {
+    process: startProcess(command, args, { stdio: ['ignore', 'pipe', 'pipe'] }),
+    said: '',
+  }
   const hear = (chunk: Buffer): void => {
     child.said = (child.said + chunk.toString()).slice(-100_000)
   }
@@ -48,9 +51,11 @@ function start(command: string, args: string[]): Child {
 
 async function untilServing(what: string, child: Child, serves: () => Promise<boolean>): Promise<void> {
   const isGone = (): boolean => child.process.exitCode !== null || child.process.signalCode !== null
-  await eventually(`${what} serves`, async () => isGone() || (await serves()), 90_000).catch((error: unknown) => {
-    throw new Error(`${what}:\n${child.said}`, { cause: error })
-  })
+  await eventually(`${what} serves`, async () => isGone() || (await serves()), 90_000).catch(
+    (error: unknown) => {
+      throw new Error(`${what}:\n${child.said}`, { cause: error })
+    },
+  )
   if (isGone()) throw new Error(`${what} ended instead of starting:\n${child.said}`)
 }
 
@@ -59,11 +64,13 @@ async function kill(child: Child): Promise<void> {
   await ended(child.process)
 }
 
-async function answersApiVersions(port: number): Promise<boolean> {
+/** That it answers is not enough: Kafka's controller may not know yet that there is a broker to place partitions on. */
+async function wouldMakeTopics(port: number): Promise<boolean> {
   const client = await WireClient.connect(port)
   try {
-    const { apiKeys } = await client.request(apiVersionsApi, 0, {})
-    return apiKeys.length > 0
+    const topic = { name: 'ready', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }
+    const { topics } = await client.request(createTopicsApi, 1, { topics: [topic], validateOnly: true })
+    return topics[0].errorCode === 0
   } finally {
     client.close()
   }
@@ -90,7 +97,7 @@ export async function startKafka(): Promise<RunningBroker> {
     })
     const kafka = start('java', [...javaArguments(directory), 'kafka.Kafka', file])
     children.push(kafka)
-    await untilServing('Apache Kafka', kafka, () => answersApiVersions(port))
+    await untilServing('Apache Kafka', kafka, () => wouldMakeTopics(port))
     return { name: 'kafka', port, logDir, stop }
   } catch (error) {
     await stop()
@@ -116,12 +123,17 @@ function startZooKeeper(directory: string, port: number): Child {
     'admin.enableServer': 'false',
     tickTime: '2000',
   })
-  return start('java', [...javaArguments(directory), 'org.apache.zookeeper.server.quorum.QuorumPeerMain', file])
+  return start('java', [
+    ...javaArguments(directory),
+    'org.apache.zookeeper.server.quorum.QuorumPeerMain',
+    file,
+  ])
 }
 
 /** Our built command, given the same file. */
 export async function startOdradek(): Promise<RunningBroker> {
-  const command = join(repository, 'dist/odradek.js')
+  // Another bundle than the built one, for who works on the broker beside others.
+  const command = process.env.ODRADEK_BESIDE_COMMAND ?? join(repository, 'dist/odradek.js')
   if (!existsSync(command)) throw new Error('dist/odradek.js is not there: npm run build')
   const directory = mkdtempSync(join(tmpdir(), 'odradek-beside-ours-'))
   const logDir = join(directory, 'data')
@@ -137,7 +149,7 @@ export async function startOdradek(): Promise<RunningBroker> {
     rmSync(directory, { recursive: true, force: true })
   }
   try {
-    await untilServing('Odradek', child, () => answersApiVersions(port))
+    await untilServing('Odradek', child, () => wouldMakeTopics(port))
     return { name: 'odradek', port, logDir, stop }
   } catch (error) {
     await stop()

@@ -42,15 +42,27 @@ export function isKnown(known: KnownDifference, { scenario, at, kafka, odradek }
   const sameScenario =
     typeof known.scenario === 'string' ? known.scenario === scenario : known.scenario.test(scenario)
   if (!sameScenario || !known.at.test(at)) return false
-  return (!('kafka' in known) || same(known.kafka, kafka)) && (!('odradek' in known) || same(known.odradek, odradek))
+  return (
+    (!('kafka' in known) || same(known.kafka, kafka)) &&
+    (!('odradek' in known) || same(known.odradek, odradek))
+  )
 }
 
 function same(a: Json | undefined, b: Json | undefined): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }
 
-export function describeDifference({ at, kafka, odradek }: Difference): string {
-  return `${at}: kafka ${show(kafka)}, odradek ${show(odradek)}`
+const VERSION = /^(.*? \(\w+ v)(\d+)(\).*)$/s
+
+/** One line for each; those that say the same at several versions are one. */
+export function describeDifferences(all: readonly Difference[]): string[] {
+  const versions = new Map<string, string[]>()
+  for (const { at, kafka, odradek } of all) {
+    const [, before = at, version = '', after = ''] = VERSION.exec(at) ?? []
+    const line = `${before}@@${after}: kafka ${show(kafka)}, odradek ${show(odradek)}`
+    versions.set(line, [...(versions.get(line) ?? []), version])
+  }
+  return [...versions].map(([line, list]) => line.replace('@@', list.join(',')))
 }
 
 function show(value: Json | undefined): string {

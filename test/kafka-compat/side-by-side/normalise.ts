@@ -49,16 +49,16 @@ export class Normaliser {
     this.#startedAtMs = startedAtMs
   }
 
-  reply(api: string, reply: unknown): Json {
+  reply(reply: unknown): Json {
     this.#learn(reply)
-    return this.#value(reply, '', api === 'Fetch')
+    return this.#value(reply, '', false)
   }
 
   #learn(value: unknown): void {
     if (Array.isArray(value)) value.forEach((element) => this.#learn(element))
     else if (value !== null && typeof value === 'object' && !Buffer.isBuffer(value)) {
-      const { name, topicId } = value as { name?: unknown; topicId?: unknown }
-      if (typeof name === 'string' && typeof topicId === 'string' && topicId !== ZERO_UUID)
+      const { name, topicId, errorCode } = value as { name?: unknown; topicId?: unknown; errorCode?: number }
+      if (typeof name === 'string' && typeof topicId === 'string' && topicId !== ZERO_UUID && errorCode === 0)
         this.#topicNames.set(topicId, name)
       Object.values(value).forEach((field) => this.#learn(field))
     }
@@ -86,9 +86,10 @@ export class Normaliser {
   }
 
   #string(value: string, field: string): string {
-    if (MESSAGES.has(field)) return '<text>'
+    if (MESSAGES.has(field)) return value === '' ? '' : '<text>'
     if (field === 'clusterId') return value === '' ? '' : '<cluster id>'
-    if (field === 'topicId') return value === ZERO_UUID ? '<zero>' : `<id of ${this.#topicNames.get(value)}>`
+    if (field === 'topicId')
+      return value === ZERO_UUID ? '<zero>' : `<id of ${this.#topicNames.get(value) ?? 'no topic'}>`
     return value
       .replaceAll(HEX_UUID, (uuid) => this.#uuids.name(uuid))
       .replaceAll(this.#broker.logDir, '<log dir>')
@@ -100,7 +101,8 @@ export class Normaliser {
     if (ordered || ORDERED.has(field)) return values
     const names = values.map(nameOf)
     const unique = new Set(names).size === names.length && names.every((name) => name !== null)
-    if (unique && names.length > 0) return Object.fromEntries(values.map((value, index) => [names[index]!, value]))
+    if (unique && names.length > 0)
+      return Object.fromEntries(values.map((value, index) => [names[index]!, value]))
     return values.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
   }
 
@@ -142,8 +144,20 @@ export class Normaliser {
 /** What tells an element of a list from the others, as the API's messages name it. */
 function nameOf(value: Json): string | null {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return null
-  if (value.resourceType !== undefined) return `${value.resourceType as number} ${value.resourceName as string}`
-  const names = ['name', 'topic', 'groupId', 'topicId', 'key', 'logDir', 'memberId', 'apiKey', 'nodeId', 'brokerId']
+  if (value.resourceType !== undefined)
+    return `${value.resourceType as number} ${value.resourceName as string}`
+  const names = [
+    'name',
+    'topic',
+    'groupId',
+    'topicId',
+    'key',
+    'logDir',
+    'memberId',
+    'apiKey',
+    'nodeId',
+    'brokerId',
+  ]
   const indexes = ['partitionIndex', 'partition', 'index']
   for (const field of [...names, ...indexes]) {
     const name = value[field]

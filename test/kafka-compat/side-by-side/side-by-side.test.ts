@@ -1,8 +1,10 @@
 /** The same requests to Apache Kafka 3.9 and to ours; the replies are compared field by field. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startKafka, startOdradek } from './brokers.ts'
 import type { RunningBroker } from './brokers.ts'
-import { describeDifference, differences, isKnown } from './compare.ts'
+import { describeDifferences, differences, isKnown } from './compare.ts'
 import type { Difference } from './compare.ts'
 import { knownDifferences } from './known-differences.ts'
 import { Normaliser } from './normalise.ts'
@@ -19,7 +21,11 @@ const met = new Set<number>()
 let scenariosRun = 0
 
 beforeAll(async () => {
-  ;[kafka, odradek] = await Promise.all([startKafka(), startOdradek()])
+  const started = await Promise.allSettled([
+    startKafka().then((broker) => (kafka = broker)),
+    startOdradek().then((broker) => (odradek = broker)),
+  ])
+  for (const each of started) if (each.status === 'rejected') throw each.reason
 }, 120_000)
 
 afterAll(async () => {
@@ -33,15 +39,31 @@ interface Seen {
 
 async function observe(scenario: Scenario, broker: RunningBroker): Promise<Seen[]> {
   const normaliser = new Normaliser(broker, topicNames[broker.name], startedAtMs)
-  const observations = await runScenario(scenario, broker.port)
-  return observations.map(({ label, api, outcome, reply }) => ({
+  const observations = await runScenario(scenario, broker.port).catch((error: unknown) => {
+    throw new Error(`${broker.name}: ${String(error)}`, { cause: error })
+  })
+  return observations.map(({ label, outcome, reply }) => ({
     label,
-    content: outcome === 'reply' ? normaliser.reply(api, reply) : outcome,
+    content: outcome === 'reply' ? normaliser.reply(reply) : outcome,
   }))
 }
 
+/** A directory that is to get what both said, for whoever writes a scenario. */
+const recordTo = process.env.ODRADEK_BESIDE_RECORD
+
 async function compareBoth(scenario: Scenario): Promise<Difference[]> {
   const [theirs, ours] = await Promise.all([observe(scenario, kafka), observe(scenario, odradek)])
+  if (recordTo !== undefined) {
+    const file = join(recordTo, `${scenario.name.replaceAll(/[^\w.-]+/g, '-')}.json`)
+    writeFileSync(
+      file,
+      JSON.stringify(
+        theirs.map((each, index) => ({ ...each, odradek: ours[index].content })),
+        null,
+        1,
+      ),
+    )
+  }
   return theirs.flatMap(({ label, content }, index) =>
     differences(label, content, ours[index].content).map((each) => ({ scenario: scenario.name, ...each })),
   )
@@ -50,14 +72,13 @@ async function compareBoth(scenario: Scenario): Promise<Difference[]> {
 describe('Apache Kafka 3.9 and Odradek answer the same', () => {
   for (const scenario of scenarios) {
     test(scenario.name, async () => {
-      const unexpected: string[] = []
-      for (const difference of await compareBoth(scenario)) {
+      const unexpected = (await compareBoth(scenario)).filter((difference) => {
         const known = knownDifferences.findIndex((each) => isKnown(each, difference))
-        if (known === -1) unexpected.push(describeDifference(difference))
-        else met.add(known)
-      }
+        if (known !== -1) met.add(known)
+        return known === -1
+      })
       scenariosRun++
-      expect(unexpected).toEqual([])
+      expect(describeDifferences(unexpected)).toEqual([])
     })
   }
 

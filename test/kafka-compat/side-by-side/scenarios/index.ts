@@ -1,0 +1,21 @@
+/** In the order in which they run, on both brokers: the listings of all topics and groups depend on it. */
+import type { Scenario } from '../scenario.ts'
+import { apiVersionsScenarios } from './api-versions.ts'
+import { configScenarios } from './configs.ts'
+import { groupScenarios } from './groups.ts'
+import { metadataScenarios } from './metadata.ts'
+import { offsetScenarios } from './offsets.ts'
+import { produceScenarios } from './produce.ts'
+import { readingScenarios } from './reading.ts'
+import { topicScenarios } from './topics.ts'
+
+export const scenarios: readonly Scenario[] = [
+  ...apiVersionsScenarios,
+  ...metadataScenarios,
+  ...topicScenarios,
+  ...produceScenarios,
+  ...readingScenarios,
+  ...groupScenarios,
+  ...offsetScenarios,
+  ...configScenarios,
+]
