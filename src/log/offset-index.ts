@@ -3,8 +3,9 @@
  * position. Held in memory while its segment is in use; the file has exactly the entries' size.
  */
 import type { Disk } from '../env/disk.ts'
+import { IndexFile } from './index-file.ts'
 
-const OFFSET_INDEX_ENTRY_BYTES = 8
+const ENTRY_BYTES = 8
 const MAX_RELATIVE_OFFSET = 0x7fff_ffff
 
 export class OffsetIndex {
@@ -12,8 +13,7 @@ export class OffsetIndex {
   /** Pairs (relative offset, position). */
   #entries = new Int32Array(16)
   #count = 0
-  #persisted = 0
-  #fileMayBeLonger = false
+  readonly #file = new IndexFile(ENTRY_BYTES)
 
   constructor(baseOffset: number) {
     this.#baseOffset = baseOffset
@@ -42,7 +42,7 @@ export class OffsetIndex {
   }
 
   isFull(maxBytes: number): boolean {
-    return this.#count >= Math.floor(maxBytes / OFFSET_INDEX_ENTRY_BYTES)
+    return this.#count >= Math.floor(maxBytes / ENTRY_BYTES)
   }
 
   /** Offsets must grow; an entry that would not is left out. */
@@ -84,22 +84,19 @@ export class OffsetIndex {
   }
 
   clear(): void {
-    this.#cut(0)
-    this.#fileMayBeLonger = true
+    this.#count = 0
+    this.#file.forget()
   }
 
   #cut(count: number): void {
     this.#count = count
-    if (count < this.#persisted) {
-      this.#persisted = count
-      this.#fileMayBeLonger = true
-    }
+    this.#file.cut(count)
   }
 
   /** false when the file is not a well-formed index. */
   load(bytes: Buffer): boolean {
-    const count = bytes.length / OFFSET_INDEX_ENTRY_BYTES
-    if (!Number.isInteger(count)) return false
+    const count = this.#file.countIn(bytes)
+    if (count === null) return false
     const entries = new Int32Array(Math.max(16, 2 * count))
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     for (let i = 0; i < 2 * count; i++) entries[i] = view.getInt32(4 * i)
@@ -109,28 +106,16 @@ export class OffsetIndex {
     if (count > 0 && (entries[0] < 0 || entries[1] < 0)) return false
     this.#entries = entries
     this.#count = count
-    this.#persisted = count
-    this.#fileMayBeLonger = false
+    this.#file.loaded(count)
     return true
   }
 
   /** Writes the entries that the file does not have yet. */
   persist(disk: Disk, path: string): void {
-    const upToDate = this.#persisted === this.#count && !this.#fileMayBeLonger
-    if (upToDate && this.#count > 0) return
-    const bytes = Buffer.allocUnsafe((this.#count - this.#persisted) * OFFSET_INDEX_ENTRY_BYTES)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    for (let i = 2 * this.#persisted; i < 2 * this.#count; i++) {
-      view.setInt32(4 * (i - 2 * this.#persisted), this.#entries[i])
-    }
-    const file = disk.open(path, 'write')
-    try {
-      if (bytes.length > 0) file.write([bytes], this.#persisted * OFFSET_INDEX_ENTRY_BYTES)
-      if (this.#fileMayBeLonger) file.truncate(this.#count * OFFSET_INDEX_ENTRY_BYTES)
-    } finally {
-      file.close()
-    }
-    this.#persisted = this.#count
-    this.#fileMayBeLonger = false
+    const entries = this.#entries
+    this.#file.persist(disk, path, this.#count, (view, at, slot) => {
+      view.setInt32(at, entries[2 * slot])
+      view.setInt32(at + 4, entries[2 * slot + 1])
+    })
   }
 }

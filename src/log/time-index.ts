@@ -3,8 +3,9 @@
  * offset of the batch that holds it. Timestamps grow strictly.
  */
 import type { Disk } from '../env/disk.ts'
+import { IndexFile } from './index-file.ts'
 
-const TIME_INDEX_ENTRY_BYTES = 12
+const ENTRY_BYTES = 12
 
 export interface TimeIndexEntry {
   readonly timestampMs: number
@@ -16,8 +17,7 @@ export class TimeIndex {
   #timestamps = new Float64Array(8)
   #offsets = new Int32Array(8)
   #count = 0
-  #persisted = 0
-  #fileMayBeLonger = false
+  readonly #file = new IndexFile(ENTRY_BYTES)
 
   constructor(baseOffset: number) {
     this.#baseOffset = baseOffset
@@ -42,7 +42,7 @@ export class TimeIndex {
 
   /** One slot is kept for the entry that a roll adds. */
   isFull(maxBytes: number): boolean {
-    return this.#count >= Math.floor(maxBytes / TIME_INDEX_ENTRY_BYTES) - 1
+    return this.#count >= Math.floor(maxBytes / ENTRY_BYTES) - 1
   }
 
   /** Appends when the timestamp is greater than the last one. */
@@ -85,22 +85,19 @@ export class TimeIndex {
   }
 
   clear(): void {
-    this.#cut(0)
-    this.#fileMayBeLonger = true
+    this.#count = 0
+    this.#file.forget()
   }
 
   #cut(count: number): void {
     this.#count = count
-    if (count < this.#persisted) {
-      this.#persisted = count
-      this.#fileMayBeLonger = true
-    }
+    this.#file.cut(count)
   }
 
   /** false when the file is not a well-formed index. */
   load(bytes: Buffer): boolean {
-    const count = bytes.length / TIME_INDEX_ENTRY_BYTES
-    if (!Number.isInteger(count)) return false
+    const count = this.#file.countIn(bytes)
+    if (count === null) return false
     const timestamps = new Float64Array(Math.max(8, count))
     const offsets = new Int32Array(Math.max(8, count))
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -114,31 +111,17 @@ export class TimeIndex {
     this.#timestamps = timestamps
     this.#offsets = offsets
     this.#count = count
-    this.#persisted = count
-    this.#fileMayBeLonger = false
+    this.#file.loaded(count)
     return true
   }
 
   /** Writes the entries that the file does not have yet. */
   persist(disk: Disk, path: string): void {
-    const upToDate = this.#persisted === this.#count && !this.#fileMayBeLonger
-    if (upToDate && this.#count > 0) return
-    const bytes = Buffer.allocUnsafe((this.#count - this.#persisted) * TIME_INDEX_ENTRY_BYTES)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    for (let i = this.#persisted; i < this.#count; i++) {
-      const at = (i - this.#persisted) * TIME_INDEX_ENTRY_BYTES
-      view.setInt32(at, Math.floor(this.#timestamps[i] / 0x1_0000_0000))
-      view.setUint32(at + 4, this.#timestamps[i] >>> 0)
-      view.setInt32(at + 8, this.#offsets[i])
-    }
-    const file = disk.open(path, 'write')
-    try {
-      if (bytes.length > 0) file.write([bytes], this.#persisted * TIME_INDEX_ENTRY_BYTES)
-      if (this.#fileMayBeLonger) file.truncate(this.#count * TIME_INDEX_ENTRY_BYTES)
-    } finally {
-      file.close()
-    }
-    this.#persisted = this.#count
-    this.#fileMayBeLonger = false
+    this.#file.persist(disk, path, this.#count, (view, at, slot) => {
+      const timestampMs = this.#timestamps[slot]
+      view.setInt32(at, Math.floor(timestampMs / 0x1_0000_0000))
+      view.setUint32(at + 4, timestampMs >>> 0)
+      view.setInt32(at + 8, this.#offsets[slot])
+    })
   }
 }
