@@ -5,13 +5,12 @@ import type { Logger, Random } from '../env/env.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
 import { fault, validateClientBatch, validateOwnBatches, type AppendFault } from './append-validation.ts'
-import { join, PARTITION_METADATA_FILE } from './file-names.ts'
 import { FlushQueue } from './flush-queue.ts'
 import { followerChunk } from './follower-chunk.ts'
 import { leaderChunk } from './leader-chunk.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LoadedLog } from './log-loader.ts'
-import { readTopicId, writeTopicId } from './partition-metadata.ts'
+import { PartitionDirectory } from './partition-directory.ts'
 import { endMarkerAt, producedBatchAt, recordProducer } from './produced-batch.ts'
 import { replayProducers } from './producer-replay.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
@@ -62,8 +61,6 @@ export interface LogParts {
   readonly isNew: boolean
 }
 
-const NO_TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAAA'
-
 export class PartitionLog implements ReplicaLog {
   readonly topic: string
   readonly partition: number
@@ -79,12 +76,11 @@ export class PartitionLog implements ReplicaLog {
   #segments: Segment[]
   #logStartOffset: number
   #logEndOffset: number
-  #topicId: string | null
+  readonly #place: PartitionDirectory
   #jitterMs = 0
   #writeFailed = false
   readonly #flushes: FlushQueue
   #closed = false
-  #hasDirectory: boolean
 
   constructor(host: LogHost, parts: LogParts) {
     this.#host = host
@@ -100,8 +96,8 @@ export class PartitionLog implements ReplicaLog {
     this.#segments = parts.loaded.segments
     this.#logStartOffset = parts.loaded.logStartOffset
     this.#logEndOffset = parts.loaded.logEndOffset
-    this.#topicId = parts.topicId
-    this.#hasDirectory = !parts.isNew
+    const { topicId, isNew } = parts
+    this.#place = new PartitionDirectory(host.disk, parts.directory, { topicId, exists: !isNew })
     this.#flushes = new FlushQueue({
       disk: host.disk,
       directory: parts.directory,
@@ -112,33 +108,19 @@ export class PartitionLog implements ReplicaLog {
   }
 
   get topicId(): string {
-    if (this.#topicId === null) this.#topicId = readTopicId(this.#host.disk, this.directory)
-    return this.#topicId ?? NO_TOPIC_ID
+    return this.#place.topicId
   }
 
-  /** False before the first record: a crash then loses nothing that the coordination service does not know. */
   get hasDirectory(): boolean {
-    return this.#hasDirectory
+    return this.#place.exists
   }
 
-  #makeDirectory(): void {
-    this.#host.disk.makeDirectory(this.directory)
-    if (this.#topicId !== null) {
-      writeTopicId(this.#host.disk, join(this.directory, PARTITION_METADATA_FILE), this.#topicId)
-    }
-    this.#hasDirectory = true
-  }
-
-  /** False: its directory is of another topic of this name. A directory that names no topic belongs to whoever asks. */
   belongsTo(topicId: string): boolean {
-    return this.topicId === topicId || this.topicId === NO_TOPIC_ID || topicId === NO_TOPIC_ID
+    return this.#place.belongsTo(topicId)
   }
 
-  /** For a directory whose partition.metadata was lost, or never written. */
   adoptTopicId(topicId: string): void {
-    if (this.topicId !== NO_TOPIC_ID || topicId === NO_TOPIC_ID) return
-    writeTopicId(this.#host.disk, join(this.directory, PARTITION_METADATA_FILE), topicId)
-    this.#topicId = topicId
+    this.#place.adopt(topicId)
   }
 
   get logStartOffset(): number {
@@ -293,7 +275,7 @@ export class PartitionLog implements ReplicaLog {
   }
 
   #openSegment(baseOffset: number, nowMs: number): Segment {
-    if (!this.#hasDirectory) this.#makeDirectory()
+    if (!this.#place.exists) this.#place.make()
     const segment = new Segment(this.#host, this.directory, baseOffset, { createdMs: nowMs, isNew: true })
     const { segmentJitterMs, segmentMs } = this.config
     this.#jitterMs = segmentJitterMs > 0 ? this.#host.random.next() * Math.min(segmentJitterMs, segmentMs) : 0
@@ -492,19 +474,19 @@ export class PartitionLog implements ReplicaLog {
 
   flush(): Promise<void> {
     assert(!this.#closed, 'a closed log is not flushed')
-    if (!this.#hasDirectory) return Promise.resolve()
+    if (!this.#place.exists) return Promise.resolve()
     return this.#flushes.flush(() => ({ endOffset: this.#logEndOffset, segments: this.#segments }))
   }
 
   /** Writes leader epochs that are only in memory. */
   persistEpochs(): void {
-    if (this.#hasDirectory) this.#epochs.persist({ durable: false })
+    if (this.#place.exists) this.#epochs.persist({ durable: false })
   }
 
   /** Completes and syncs every file, so that the next load needs no scan. Throws DiskError. */
   async close(): Promise<void> {
     this.#closed = true
-    if (!this.#hasDirectory) return
+    if (!this.#place.exists) return
     for (const segment of this.#segments) segment.finishIndexes()
     const hasProducers = this.#snapshots.count > 0 || this.#producers.size > 0
     if (this.#producersLoaded && hasProducers && this.#snapshots.newestOffset < this.#logEndOffset) {
