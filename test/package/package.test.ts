@@ -1,5 +1,6 @@
 /** What is published: the built files (npm install and npm test build them), found by the package's own name. */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -9,7 +10,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const require = createRequire(import.meta.url)
-const { NODE_EXTRA_CA_CERTS: _certificates, NODE_OPTIONS: _options, ...env } = process.env
+/** Without what a shell may say about Node or about a broker. */
+const env = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(NODE_EXTRA_CA_CERTS$|NODE_OPTIONS$|KAFKA_)/.test(name)),
+)
 
 /** A project that has installed the package. */
 let project: string
@@ -96,5 +100,29 @@ describe('the package', () => {
       'package.json',
     ])
     expect(paths).toContain('dist/lib/index.d.ts')
+  })
+})
+
+describe('npm start', () => {
+  test('serves on localhost:9092, or says in one line that somebody else does', async () => {
+    // A group of its own: npm, a shell and the broker end together.
+    const child = spawn('npm', ['--silent', 'start', '--', '--ephemeral'], { cwd: root, env, detached: true })
+    let said = ''
+    const ended = once(child, 'close')
+    const heard = new Promise<void>((resolve) => {
+      const hear = (chunk: Buffer): void => {
+        said += chunk.toString()
+        if (/^odradek.*\n/m.test(said)) resolve()
+      }
+      child.stdout.on('data', hear)
+      child.stderr.on('data', hear)
+    })
+    await Promise.race([heard, ended])
+    if (child.exitCode === null) process.kill(-child.pid!, 'SIGTERM')
+    await ended
+    const line = said.split('\n').find((text) => text.startsWith('odradek'))
+    expect(line, said).toMatch(
+      /ready in \d+ ms: PLAINTEXT:\/\/localhost:9092; data in |cannot listen on \S+:9092: the port is in use/,
+    )
   })
 })
