@@ -20,7 +20,7 @@ const suites = {
   kcat: { needs: ['kcat'], run: compat('kcat/') },
   java: { needs: ['jdk', 'jars'], run: compat('java-tools/') },
   roundtrip: { needs: ['jdk', 'jars', 'c'], run: compat('roundtrip/') },
-  'side-by-side': { needs: ['jdk', 'jars39'], run: compat('side-by-side/') },
+  'side-by-side': { needs: ['kcat', 'jdk', 'jars39'], run: compat('side-by-side/') },
   'bad-input': { needs: [], run: compat('bad-input/') },
   smoke: { needs: [], run: compat('kafkajs/producing') },
 }

@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process'
 import { freePort } from '../harness/broker.ts'
 import { eventually } from '../harness/conditions.ts'
 import { kafka39ClassPath, repository } from '../harness/paths.ts'
-import { ended, startProcess } from '../harness/processes.ts'
+import { ended, runCommand, startProcess } from '../harness/processes.ts'
 import { WireClient } from '../../broker/wire-client.ts'
 import { createTopicsApi } from '../../../src/protocol/messages/19-create-topics.ts'
 
@@ -78,10 +78,19 @@ async function wouldMakeTopics(port: number): Promise<boolean> {
 
 const quickJvm = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
 
-export async function startKafka(): Promise<RunningBroker> {
+/** A directory that a broker has written, and what a ZooKeeper would know of its topics. */
+export interface WrittenData {
+  readonly logDir: string
+  readonly properties: Readonly<Record<string, string>>
+  /** Path and data of znodes, parents first. */
+  readonly znodes: readonly (readonly [path: string, data: string])[]
+}
+
+/** On an empty directory of its own, or on what another broker has written. */
+export async function startKafka(written?: WrittenData): Promise<RunningBroker> {
   const directory = mkdtempSync(join(tmpdir(), 'odradek-beside-kafka-'))
   const [zooKeeperPort, port] = [await freePort(), await freePort()]
-  const logDir = join(directory, 'data')
+  const logDir = written?.logDir ?? join(directory, 'data')
   const children: Child[] = []
   const stop = async (): Promise<void> => {
     for (const child of children.reverse()) await kill(child)
@@ -89,8 +98,14 @@ export async function startKafka(): Promise<RunningBroker> {
   }
   try {
     children.push(startZooKeeper(directory, zooKeeperPort))
+    await untilServing('ZooKeeper', children[0], async () => {
+      ;(await WireClient.connect(zooKeeperPort)).close()
+      return true
+    })
+    if (written !== undefined) await writeZnodes(directory, zooKeeperPort, written.znodes)
     const file = writeProperties(join(directory, 'server.properties'), {
       ...sharedProperties,
+      ...written?.properties,
       listeners: `PLAINTEXT://127.0.0.1:${port}`,
       'log.dirs': logDir,
       'zookeeper.connect': `127.0.0.1:${zooKeeperPort}`,
@@ -128,6 +143,17 @@ function startZooKeeper(directory: string, port: number): Child {
     'org.apache.zookeeper.server.quorum.QuorumPeerMain',
     file,
   ])
+}
+
+/** By ZooKeeper's own shell, which waits until the server answers. */
+async function writeZnodes(directory: string, port: number, znodes: WrittenData['znodes']): Promise<void> {
+  const shell = ['org.apache.zookeeper.ZooKeeperMain', '-waitforconnection', '-server', `127.0.0.1:${port}`]
+  const input = znodes.map(([path, data]) => `create ${path} ${data || '""'}\n`).join('')
+  const { stdout, stderr } = await runCommand('java', [...javaArguments(directory), ...shell], {
+    input: `${input}quit\n`,
+  })
+  const made = `${stdout}\n${stderr}`.split('\n').filter((line) => line.startsWith('Created ')).length
+  if (made !== znodes.length) throw new Error(`znodes were not made:\n${stdout}${stderr}`)
 }
 
 /** Our built command, given the same file. */
