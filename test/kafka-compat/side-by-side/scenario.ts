@@ -95,10 +95,14 @@ export interface Observation {
 const REPLY_TIMEOUT_MS = 10_000
 
 /** Runs the steps against the broker on this port and tells what it did with each, in the steps' order. */
-export async function runScenario(scenario: Scenario, port: number): Promise<Observation[]> {
+/** `pauseMs` between steps: some of what Kafka does after its reply (dynamic settings) shows nowhere when it is done. */
+export async function runScenario(scenario: Scenario, port: number, pauseMs: number): Promise<Observation[]> {
   const run = new Run(port)
   try {
-    for (const [index, each] of scenario.steps.entries()) await run.take(each, index)
+    for (const [index, each] of scenario.steps.entries()) {
+      if (pauseMs > 0 && index > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs))
+      await run.take(each, index)
+    }
     return await run.observations()
   } finally {
     run.close()
@@ -137,7 +141,9 @@ class Run {
   }
 
   close(): void {
-    for (const connection of this.#connections.values()) void connection.then((client) => client.close())
+    const ignored = (): undefined => undefined
+    for (const connection of this.#connections.values()) connection.then((client) => client.close(), ignored)
+    for (const parked of this.#parked.values()) parked.catch(ignored)
   }
 
   async #perform(each: Step): Promise<Observation> {
