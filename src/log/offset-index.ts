@@ -4,6 +4,7 @@
  */
 import type { Disk } from '../env/disk.ts'
 import { IndexFile } from './index-file.ts'
+import { lastAtOrBelow } from './search.ts'
 
 const ENTRY_BYTES = 8
 const MAX_RELATIVE_OFFSET = 0x7fff_ffff
@@ -67,15 +68,8 @@ export class OffsetIndex {
   }
 
   #slotAtOrBelow(offset: number): number {
-    const relative = offset - this.#baseOffset
-    let low = 0
-    let high = this.#count - 1
-    while (low <= high) {
-      const middle = (low + high) >> 1
-      if (this.#entries[2 * middle] <= relative) low = middle + 1
-      else high = middle - 1
-    }
-    return high
+    const entries = this.#entries
+    return lastAtOrBelow(this.#count, offset - this.#baseOffset, (slot) => entries[2 * slot])
   }
 
   /** Drops entries at or above `offset`. */

@@ -19,6 +19,7 @@ import { EMPTY_SLICE } from './read-buffers.ts'
 import { segmentsToDelete } from './retention.ts'
 import { Segment, type Chunk, type SegmentHost } from './segment.ts'
 import { findByTimestamp, findMaxTimestamp } from './timestamp-lookup.ts'
+import { abortedBetween } from './transaction-index.ts'
 import type {
   AbortedTransaction,
   AppendOptions,
@@ -30,6 +31,7 @@ import type {
   ReplicaLog,
   TimestampOffset,
 } from './types.ts'
+import { lastAtOrBelow } from './search.ts'
 
 /** What the logs of a manager share. */
 export interface LogHost extends SegmentHost {
@@ -370,28 +372,17 @@ export class PartitionLog implements ReplicaLog {
 
   /** Index of the segment with the greatest base at or below `offset`; 0 when all lie above. */
   #indexOf(offset: number): number {
-    let low = 0
-    let high = this.#segments.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >> 1
-      if (this.#segments[middle].baseOffset <= offset) low = middle
-      else high = middle - 1
-    }
-    return low
+    const segments = this.#segments
+    return Math.max(
+      0,
+      lastAtOrBelow(segments.length, offset, (slot) => segments[slot].baseOffset),
+    )
   }
 
   abortedTransactions(fromOffset: number, upperBoundOffset: number): AbortedTransaction[] {
-    const found: AbortedTransaction[] = []
-    if (this.#segments.length === 0) return found
-    for (const segment of this.#segments.slice(this.#indexOf(fromOffset))) {
-      for (const entry of segment.transactions.entries()) {
-        if (entry.lastOffset >= fromOffset && entry.firstOffset < upperBoundOffset) {
-          found.push({ producerId: entry.producerId, firstOffset: entry.firstOffset })
-        }
-        if (entry.lastStableOffset >= upperBoundOffset) return found
-      }
-    }
-    return found
+    const segments = this.#segments.slice(this.#indexOf(fromOffset))
+    const indexes = segments.map(({ transactions }) => transactions)
+    return abortedBetween(indexes, fromOffset, upperBoundOffset)
   }
 
   offsetForTimestamp(timestampMs: number): TimestampOffset | null {

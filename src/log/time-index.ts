@@ -4,6 +4,7 @@
  */
 import type { Disk } from '../env/disk.ts'
 import { IndexFile } from './index-file.ts'
+import { lastAtOrBelow } from './search.ts'
 
 const ENTRY_BYTES = 12
 
@@ -66,14 +67,9 @@ export class TimeIndex {
 
   /** The greatest entry with a timestamp at or below the given one; (-1, base offset) when there is none. */
   lookup(timestampMs: number): TimeIndexEntry {
-    let low = 0
-    let high = this.#count - 1
-    while (low <= high) {
-      const middle = (low + high) >> 1
-      if (this.#timestamps[middle] <= timestampMs) low = middle + 1
-      else high = middle - 1
-    }
-    return high < 0 ? { timestampMs: -1, offset: this.#baseOffset } : this.entry(high)
+    const timestamps = this.#timestamps
+    const slot = lastAtOrBelow(this.#count, timestampMs, (each) => timestamps[each])
+    return slot < 0 ? { timestampMs: -1, offset: this.#baseOffset } : this.entry(slot)
   }
 
   /** Drops entries at or above `offset`. */

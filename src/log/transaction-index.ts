@@ -4,6 +4,7 @@
  * something was aborted.
  */
 import { DiskError, type Disk } from '../env/disk.ts'
+import type { AbortedTransaction } from './types.ts'
 
 const TRANSACTION_INDEX_ENTRY_BYTES = 34
 
@@ -95,4 +96,20 @@ export class TransactionIndex {
     this.#disk.remove(this.path)
     this.#entries = []
   }
+}
+
+/** What a reader of [fromOffset, upperBoundOffset) must leave out; `indexes` from the segment of `fromOffset` on. */
+export function abortedBetween(
+  indexes: readonly TransactionIndex[],
+  fromOffset: number,
+  upperBoundOffset: number,
+): AbortedTransaction[] {
+  const found: AbortedTransaction[] = []
+  for (const index of indexes) {
+    for (const { producerId, firstOffset, lastOffset, lastStableOffset } of index.entries()) {
+      if (lastOffset >= fromOffset && firstOffset < upperBoundOffset) found.push({ producerId, firstOffset })
+      if (lastStableOffset >= upperBoundOffset) return found
+    }
+  }
+  return found
 }
