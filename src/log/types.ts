@@ -22,6 +22,15 @@ export interface LogConfig {
   readonly compressionType: 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
   readonly minInsyncReplicas: number
   readonly preallocate: boolean
+  /** `compression.{gzip,lz4,zstd}.level`: of what this broker compresses itself. -1 for gzip: the library's own. */
+  readonly compressionLevels: { readonly gzip: number; readonly lz4: number; readonly zstd: number }
+  /** Whether old Fetch versions get converted records. */
+  readonly downconversionEnabled: boolean
+  /** Compaction: see src/log/cleaner. Infinity = no limit. */
+  readonly minCleanableDirtyRatio: number
+  readonly minCompactionLagMs: number
+  readonly maxCompactionLagMs: number
+  readonly deleteRetentionMs: number
 }
 
 export interface AppendOptions {

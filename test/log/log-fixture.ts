@@ -26,6 +26,12 @@ export const baseConfig: LogConfig = {
   compressionType: 'producer',
   minInsyncReplicas: 1,
   preallocate: false,
+  compressionLevels: { gzip: -1, lz4: 9, zstd: 3 },
+  downconversionEnabled: true,
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Infinity,
+  deleteRetentionMs: 24 * 3600 * 1000,
 }
 
 export const START_MS = 1_700_000_000_000

@@ -200,6 +200,16 @@ export class BrokerConfig {
       compressionType: value('compression.type'),
       minInsyncReplicas: value('min.insync.replicas'),
       preallocate: value('preallocate'),
+      compressionLevels: {
+        gzip: value('compression.gzip.level'),
+        lz4: value('compression.lz4.level'),
+        zstd: value('compression.zstd.level'),
+      },
+      downconversionEnabled: value('message.downconversion.enable'),
+      minCleanableDirtyRatio: value('min.cleanable.dirty.ratio'),
+      minCompactionLagMs: value('min.compaction.lag.ms'),
+      maxCompactionLagMs: value('max.compaction.lag.ms'),
+      deleteRetentionMs: value('delete.retention.ms'),
     }
   }
 
