@@ -1,0 +1,161 @@
+/** The producers of one log: loaded when they are first needed, asked before an append, told after it. */
+import { DiskError } from '../env/disk.ts'
+import type { Logger } from '../env/env.ts'
+import * as batch from '../protocol/record-batch.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
+import { fault } from './append-validation.ts'
+import { endMarkerAt, producedBatchAt, recordProducer } from './produced-batch.ts'
+import { replayProducers } from './producer-replay.ts'
+import type { ProducerSnapshots } from './producer-snapshots.ts'
+import type { CompletedTransaction, ProducerState, ProducerVerdict } from './producer-state.ts'
+import type { Segment } from './segment.ts'
+import type { AppendOutcome } from './types.ts'
+
+export interface ProducerHost {
+  readonly logger: Logger
+  readonly producerIdExpirationMs: number
+  nowMs(): number
+}
+
+/** What a replay reads. */
+export interface LogExtent {
+  /** Oldest first. */
+  readonly segments: readonly Segment[]
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+}
+
+export interface LogProducersParts {
+  readonly host: ProducerHost
+  readonly directory: string
+  readonly snapshots: ProducerSnapshots
+  readonly producers: ProducerState
+  /** `producers` holds the state at the log end. */
+  readonly isLoaded: boolean
+  extent(): LogExtent
+}
+
+export class LogProducers {
+  readonly #parts: LogProducersParts
+  readonly #snapshots: ProducerSnapshots
+  readonly #producers: ProducerState
+  #isLoaded: boolean
+
+  constructor(parts: LogProducersParts) {
+    this.#parts = parts
+    this.#snapshots = parts.snapshots
+    this.#producers = parts.producers
+    this.#isLoaded = parts.isLoaded
+  }
+
+  /** Throws DiskError; then they are read again when they are needed next. */
+  state(): ProducerState {
+    if (!this.#isLoaded) this.#reload()
+    return this.#producers
+  }
+
+  #reload(): void {
+    this.#isLoaded = false
+    const { segments, logStartOffset, logEndOffset } = this.#parts.extent()
+    const { host } = this.#parts
+    replayProducers({
+      segments,
+      offset: logEndOffset,
+      logStartOffset,
+      snapshots: this.#snapshots,
+      producers: this.#producers,
+      nowMs: host.nowMs(),
+      producerIdExpirationMs: host.producerIdExpirationMs,
+    })
+    this.#isLoaded = true
+  }
+
+  /** null: all may be appended; else a refusal, or the offsets of the batch that this one repeats. Changes nothing. */
+  refusalOf(bytes: Buffer, isClient: boolean): AppendOutcome | null {
+    try {
+      return this.#check(bytes, isClient)
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      const { directory, host } = this.#parts
+      host.logger.log('error', 'producers cannot be read', { path: error.path, error: error.message })
+      return fault(ErrorCode.KAFKA_STORAGE_ERROR, `Reading ${directory} failed: ${error.message}`)
+    }
+  }
+
+  #check(bytes: Buffer, isClient: boolean): AppendOutcome | null {
+    for (let at = 0; at < bytes.length; at += batch.batchSize(bytes, at)) {
+      if (batch.producerId(bytes, at) < 0) continue
+      const verdict = this.#checkBatch(bytes, at, isClient)
+      if (verdict.verdict === 'refused') return fault(verdict.error, verdict.message)
+      if (verdict.verdict === 'duplicate') {
+        const { lastOffset, offsetDelta, timestampMs } = verdict.batch
+        return {
+          error: ErrorCode.NONE,
+          firstOffset: lastOffset - offsetDelta,
+          lastOffset,
+          logAppendTimeMs: timestampMs,
+          duplicate: true,
+        }
+      }
+    }
+    return null
+  }
+
+  #checkBatch(bytes: Buffer, at: number, isClient: boolean): ProducerVerdict {
+    const producers = this.state()
+    if (batch.isControl(batch.attributes(bytes, at))) {
+      const marker = endMarkerAt(bytes, at)
+      return marker === null ? { verdict: 'accepted' } : producers.checkMarker(marker)
+    }
+    return producers.check(producedBatchAt(bytes, at)!, isClient)
+  }
+
+  /** After the batches were appended to `active`, the log's last segment. */
+  record(bytes: Buffer, active: Segment): void {
+    for (let at = 0; at < bytes.length; at += batch.batchSize(bytes, at)) {
+      if (batch.producerId(bytes, at) < 0) continue
+      const completed = recordProducer(this.state(), bytes, at)
+      if (completed?.isAborted) this.#recordAbort(completed, active)
+    }
+  }
+
+  #recordAbort({ producerId, firstOffset, lastOffset }: CompletedTransaction, active: Segment): void {
+    const open = this.#producers.firstOpenTransactionOffset()
+    const lastStableOffset = open < 0 ? lastOffset + 1 : open
+    active.transactions.append({ producerId, firstOffset, lastOffset, lastStableOffset })
+  }
+
+  expire(nowMs: number): void {
+    if (this.#isLoaded) this.#producers.expire(nowMs, this.#parts.host.producerIdExpirationMs)
+  }
+
+  /** At a roll: the state at the log end. */
+  takeSnapshot(logEndOffset: number): void {
+    this.#snapshots.write(logEndOffset, this.state())
+  }
+
+  /** At a clean stop; nothing where nothing was ever produced with an id, or has changed since the last one. */
+  takeLastSnapshot(logEndOffset: number): void {
+    const hasProducers = this.#snapshots.count > 0 || this.#producers.size > 0
+    if (this.#isLoaded && hasProducers && this.#snapshots.newestOffset < logEndOffset) {
+      this.#snapshots.write(logEndOffset, this.#producers)
+    }
+  }
+
+  /** Of a segment that has gone. */
+  removeSnapshot(offset: number): void {
+    this.#snapshots.remove(offset)
+  }
+
+  /** The log was cut: its extent ends at `logEndOffset` now. Throws DiskError. */
+  truncatedTo(logEndOffset: number): void {
+    this.#snapshots.removeAbove(logEndOffset)
+    this.#reload()
+  }
+
+  clear(): void {
+    this.#snapshots.removeAll()
+    this.#producers.clear()
+    this.#isLoaded = true
+  }
+}
