@@ -47,6 +47,8 @@ import org.apache.kafka.coordinator.group.generated.GroupMetadataKey;
 import org.apache.kafka.coordinator.group.generated.GroupMetadataValue;
 import org.apache.kafka.coordinator.group.generated.OffsetCommitKey;
 import org.apache.kafka.coordinator.group.generated.OffsetCommitValue;
+import org.apache.kafka.coordinator.transaction.generated.TransactionLogKey;
+import org.apache.kafka.coordinator.transaction.generated.TransactionLogValue;
 
 /**
  * Fills the classes that Kafka generates for its messages with sample values, as far as each version's schema carries them,
@@ -82,7 +84,8 @@ public class Golden {
             writeApi(directory, Short.parseShort(parts[0]), Short.parseShort(parts[1]), Short.parseShort(parts[2]));
         }
         writeJson(directory.resolve("record-batches.json"), Batches.all());
-        writeJson(directory.resolve("group-records.json"), GroupRecords.all());
+        writeJson(directory.resolve("group-records.json"), CoordinatorRecords.ofGroups());
+        writeJson(directory.resolve("transaction-records.json"), CoordinatorRecords.ofTransactions());
     }
 
     // ---- messages ----
@@ -519,10 +522,21 @@ public class Golden {
         }
     }
 
-    // ---- records of __consumer_offsets ----
+    // ---- records of __consumer_offsets and __transaction_state ----
 
-    static class GroupRecords {
-        static List<Object> all() throws Exception {
+    static class CoordinatorRecords {
+        static List<Object> ofTransactions() throws Exception {
+            List<Object> records = new ArrayList<>();
+            for (short version = 0; version <= TransactionLogKey.HIGHEST_SUPPORTED_VERSION; version++) {
+                add(records, "key", new TransactionLogKey(), version);
+            }
+            for (short version = 0; version <= TransactionLogValue.HIGHEST_SUPPORTED_VERSION; version++) {
+                add(records, "value", new TransactionLogValue(), version);
+            }
+            return records;
+        }
+
+        static List<Object> ofGroups() throws Exception {
             List<Object> records = new ArrayList<>();
             for (short version = 0; version <= OffsetCommitKey.HIGHEST_SUPPORTED_VERSION; version++) {
                 add(records, "key", new OffsetCommitKey(), version);
