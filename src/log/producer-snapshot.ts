@@ -32,12 +32,22 @@ export function encodeProducerSnapshot(entries: Iterable<ProducerEntry>): Buffer
   return bytes
 }
 
+/** Why the file is broken; null when it is whole. */
+export function faultOfProducerSnapshot(bytes: Buffer): string | null {
+  if (bytes.length < HEADER_BYTES) return `${bytes.length} bytes are no producer snapshot`
+  const version = bytes.readInt16BE(0)
+  if (version !== VERSION) return `version ${version} of the producer snapshot is not known`
+  const [stored, computed] = [bytes.readUInt32BE(2), crc32c(bytes, CRC_FROM)]
+  if (stored !== computed)
+    return `the snapshot is corrupt (stored crc = ${stored}, computed crc = ${computed})`
+  const count = bytes.readInt32BE(6)
+  const size = HEADER_BYTES + count * ENTRY_BYTES
+  return bytes.length === size ? null : `a snapshot of ${count} producers has ${bytes.length} bytes`
+}
+
 /** null when the file is broken. */
 export function decodeProducerSnapshot(bytes: Buffer): ProducerEntry[] | null {
-  if (bytes.length < HEADER_BYTES || bytes.readInt16BE(0) !== VERSION) return null
-  if (bytes.readUInt32BE(2) !== crc32c(bytes, CRC_FROM)) return null
-  const count = bytes.readInt32BE(6)
-  if (bytes.length !== HEADER_BYTES + count * ENTRY_BYTES) return null
+  if (faultOfProducerSnapshot(bytes) !== null) return null
   const entries: ProducerEntry[] = []
   for (let at = HEADER_BYTES; at < bytes.length; at += ENTRY_BYTES) {
     const entry = new ProducerEntry(Number(bytes.readBigInt64BE(at)))

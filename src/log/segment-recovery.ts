@@ -1,7 +1,7 @@
 /** Reads a segment whole, keeps the intact batches at its head, cuts the rest, rebuilds its indexes. */
 import { BATCH_OVERHEAD, checkBatch } from '../protocol/record-batch.ts'
 import * as batch from '../protocol/record-batch.ts'
-import type { DiskFile } from '../env/disk.ts'
+import { FileWindow } from './file-window.ts'
 import { LogDirError } from './log-dir-error.ts'
 import { LOG_SUFFIX } from './file-names.ts'
 import { legacyFormatAt } from './legacy-message.ts'
@@ -9,8 +9,6 @@ import type { LeaderEpochs } from './leader-epochs.ts'
 import { recordProducer } from './produced-batch.ts'
 import type { ProducerState } from './producer-state.ts'
 import type { Segment } from './segment.ts'
-
-const READ_BYTES = 1024 * 1024
 
 export interface RecoveryTarget {
   readonly indexIntervalBytes: number
@@ -26,40 +24,10 @@ export interface Recovered {
   readonly reason: string | null
 }
 
-/** A stretch of the file in memory, moved along it. */
-class Window {
-  buffer: Buffer
-  readonly #file: DiskFile
-  readonly #fileSize: number
-  #start = 0
-  #length = 0
-
-  constructor(file: DiskFile, fileSize: number) {
-    this.#file = file
-    this.#fileSize = fileSize
-    this.buffer = Buffer.allocUnsafeSlow(Math.min(Math.max(fileSize, BATCH_OVERHEAD), READ_BYTES))
-  }
-
-  /** Index in `buffer` of the bytes at `position`, of which `length` (as far as the file goes) are then there. */
-  hold(position: number, length: number): number {
-    if (position + length > this.#start + this.#length) {
-      if (length > this.buffer.length) this.buffer = Buffer.allocUnsafeSlow(length)
-      this.#length = this.#file.read(
-        this.buffer,
-        0,
-        Math.min(this.buffer.length, this.#fileSize - position),
-        position,
-      )
-      this.#start = position
-    }
-    return position - this.#start
-  }
-}
-
 /** Throws LogDirError FOREIGN_FORMAT for message formats 0 and 1: valid records that must not be cut. */
 export function recoverSegment(segment: Segment, target: RecoveryTarget): Recovered {
   const size = segment.sizeBytes
-  const window = new Window(segment.file(), size)
+  const window = new FileWindow(segment.file(), size, BATCH_OVERHEAD)
   segment.beginRebuild()
   segment.transactions.clear()
   let position = 0

@@ -6,7 +6,7 @@
 import { DiskError, type Disk } from '../env/disk.ts'
 import type { AbortedTransaction } from './types.ts'
 
-const TRANSACTION_INDEX_ENTRY_BYTES = 34
+export const TRANSACTION_INDEX_ENTRY_BYTES = 34
 
 export interface AbortedTransactionEntry {
   readonly producerId: number
@@ -29,15 +29,22 @@ function decodeTransactionIndex(bytes: Buffer): AbortedTransactionEntry[] | null
   if (bytes.length % TRANSACTION_INDEX_ENTRY_BYTES !== 0) return null
   const entries: AbortedTransactionEntry[] = []
   for (let at = 0; at < bytes.length; at += TRANSACTION_INDEX_ENTRY_BYTES) {
-    if (bytes.readInt16BE(at) !== 0) return null
-    entries.push({
-      producerId: Number(bytes.readBigInt64BE(at + 2)),
-      firstOffset: Number(bytes.readBigInt64BE(at + 10)),
-      lastOffset: Number(bytes.readBigInt64BE(at + 18)),
-      lastStableOffset: Number(bytes.readBigInt64BE(at + 26)),
-    })
+    const entry = decodeTransactionIndexEntry(bytes, at)
+    if (entry === null) return null
+    entries.push(entry)
   }
   return entries
+}
+
+/** null when its version is not 0. */
+export function decodeTransactionIndexEntry(bytes: Buffer, at: number): AbortedTransactionEntry | null {
+  if (bytes.readInt16BE(at) !== 0) return null
+  return {
+    producerId: Number(bytes.readBigInt64BE(at + 2)),
+    firstOffset: Number(bytes.readBigInt64BE(at + 10)),
+    lastOffset: Number(bytes.readBigInt64BE(at + 18)),
+    lastStableOffset: Number(bytes.readBigInt64BE(at + 26)),
+  }
 }
 
 export class TransactionIndex {

@@ -26,30 +26,41 @@ export function decodeRecords(
   position = 0,
   maxDecompressedBytes = anyRecord.maxDecompressedBytes,
 ): Record[] {
+  return [...walkRecords(bytes, position, maxDecompressedBytes)]
+}
+
+/**
+ * As `decodeRecords`, one at a time: a bomb's records need not all be in memory. What is thrown is thrown on the way. Returns
+ * how many bytes follow the last record: 0, unless the count is wrong.
+ */
+export function* walkRecords(
+  bytes: Buffer,
+  position: number,
+  maxDecompressedBytes: number,
+): Generator<Record, number> {
   const count = header.recordCount(bytes, position)
+  // A compacted batch may have lost its records, and with them whatever a codec would have written.
+  if (count === 0) return 0
   const bits = header.attributes(bytes, position)
   const baseOffset = header.baseOffset(bytes, position)
   const baseTimestampMs = header.baseTimestamp(bytes, position)
   const ownTimestampMs =
     header.timestampTypeOf(bits) === header.LOG_APPEND_TIME ? header.maxTimestamp(bytes, position) : null
-  const records: Record[] = []
-  // A compacted batch may have lost its records, and with them whatever a codec would have written.
-  if (count === 0) return records
   const plain = plainRecords(bytes, position, maxDecompressedBytes)
   const cursor = new RecordCursor(plain.bytes, plain.start, plain.end)
   for (let index = 0; index < count; index++) {
     cursor.next()
     const next = cursor.at
-    records.push({
+    yield {
       offset: baseOffset + cursor.offsetDelta,
       timestampMs: ownTimestampMs ?? baseTimestampMs + cursor.timestampDelta,
       key: slice(plain.bytes, cursor.keyAt, cursor.keyBytes),
       value: slice(plain.bytes, cursor.valueAt, cursor.valueBytes),
       headers: cursor.headerCount === 0 ? NO_HEADERS : readHeaders(plain.bytes, cursor),
-    })
+    }
     cursor.at = next
   }
-  return records
+  return plain.end - cursor.at
 }
 
 const NO_HEADERS: readonly RecordHeader[] = []
