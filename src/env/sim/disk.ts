@@ -22,6 +22,13 @@ export interface PlannedFailure {
   readonly bytesWritten?: number
 }
 
+/** What is about to change on the disk; `write` is there where bytes of a file are. */
+export interface DiskStep {
+  readonly operation: DiskOperation
+  readonly path: string
+  readonly write?: { readonly position: number; readonly bytes: Buffer }
+}
+
 /** What a crash does to what was not synced: each change by itself kept, dropped or torn; or all dropped; or all kept. */
 export type CrashMode = 'random' | 'drop' | 'keep'
 
@@ -61,6 +68,15 @@ class FileNode {
     for (const change of rest) this.apply(change)
   }
 
+  clone(): FileNode {
+    const copy = new FileNode()
+    copy.reset(this.bytes.subarray(0, this.size))
+    copy.durable = this.durable
+    copy.unsynced = this.unsynced.slice()
+    copy.modifiedMs = this.modifiedMs
+    return copy
+  }
+
   reset(content: Buffer): void {
     this.bytes = Buffer.from(content)
     this.size = content.length
@@ -76,12 +92,9 @@ class FileNode {
     this.durable = Buffer.from(this.bytes.subarray(0, this.size))
   }
 
-  /** Half of the time in order up to some change, else any of them; the last one may be torn. */
+  /** The last one may be torn. */
   #applySome(changes: readonly Change[], random: Random): void {
-    const inOrder = random.next() < 0.5
-    const kept = inOrder
-      ? changes.slice(0, Math.floor(random.next() * (changes.length + 1)))
-      : changes.filter(() => random.next() < 0.5)
+    const kept = someOf(changes, random)
     kept.forEach((change, index) => {
       const torn = index === kept.length - 1 && change.type === 'write' && random.next() < 0.5
       if (!torn || change.type !== 'write') return this.apply(change)
@@ -91,23 +104,65 @@ class FileNode {
   }
 }
 
+/** A file appears (`to`), goes (`from`), or changes its name within the directory (both): all of it or nothing. */
+interface NameChange {
+  readonly node: Node
+  readonly from?: string
+  readonly to?: string
+}
+
 class DirectoryNode {
   entries = new Map<string, Node>()
-  durable = new Map<string, Node>()
+  #durable = new Map<string, Node>()
+  #unsynced: NameChange[] = []
+
+  change(change: NameChange): void {
+    this.#apply(change)
+    this.#unsynced.push(change)
+  }
+
+  #apply({ node, from, to }: NameChange): void {
+    if (from !== undefined) this.entries.delete(from)
+    if (to !== undefined) this.entries.set(to, node)
+  }
+
+  settle(): void {
+    this.#durable = new Map(this.entries)
+    this.#unsynced = []
+  }
+
+  /** `copies`: of the nodes copied so far, since one may be known under two names. */
+  clone(copies: Map<Node, Node>): DirectoryNode {
+    const copy = new DirectoryNode()
+    const copyOf = (node: Node): Node => {
+      let known = copies.get(node)
+      if (known === undefined) copies.set(node, (known = node.clone(copies)))
+      return known
+    }
+    const copyAll = (names: Map<string, Node>) =>
+      new Map([...names].map(([name, node]) => [name, copyOf(node)]))
+    copy.entries = copyAll(this.entries)
+    copy.#durable = copyAll(this.#durable)
+    copy.#unsynced = this.#unsynced.map((change) => ({ ...change, node: copyOf(change.node) }))
+    return copy
+  }
 
   crash(mode: CrashMode, random: Random): void {
-    if (mode !== 'keep') {
-      const names = new Set([...this.entries.keys(), ...this.durable.keys()])
-      for (const name of names) {
-        const before = this.durable.get(name)
-        if (before === this.entries.get(name) || (mode === 'random' && random.next() < 0.5)) continue
-        if (before === undefined) this.entries.delete(name)
-        else this.entries.set(name, before)
-      }
+    const changes = this.#unsynced
+    if (mode !== 'keep' && changes.length > 0) {
+      this.entries = new Map(this.#durable)
+      if (mode === 'random') for (const change of someOf(changes, random)) this.#apply(change)
     }
-    this.durable = new Map(this.entries)
+    this.settle()
     for (const node of this.entries.values()) node.crash(mode, random)
   }
+}
+
+/** Half of the time those up to some change, else any of them. */
+function someOf<T>(changes: readonly T[], random: Random): readonly T[] {
+  return random.next() < 0.5
+    ? changes.slice(0, Math.floor(random.next() * (changes.length + 1)))
+    : changes.filter(() => random.next() < 0.5)
 }
 
 type Node = FileNode | DirectoryNode
@@ -125,14 +180,27 @@ export class SimDisk implements Disk {
   generation = 0
   readonly #random: Random
   readonly #nowMs: () => number
-  readonly #root = new DirectoryNode()
+  #root = new DirectoryNode()
   readonly #locks = new Set<string>()
   #failures: PlannedFailure[] = []
+  /** Told of each step before it is taken. For tests that end the process there: see `clone`. */
+  onStep: ((step: DiskStep) => void) | null = null
 
   constructor(options: SimDiskOptions) {
     this.#random = options.random
     this.#nowMs = () => options.clock?.nowMs() ?? 0
     this.capacityBytes = options.capacityBytes ?? Infinity
+  }
+
+  /** Another disk with the same content, synced and not. What is open here is not open there. */
+  clone(random: Random): SimDisk {
+    const copy = new SimDisk({
+      random,
+      clock: { nowMs: this.#nowMs },
+      capacityBytes: this.capacityBytes,
+    })
+    copy.#root = this.#root.clone(new Map())
+    return copy
   }
 
   /** Power is cut: open files are dead, locks are free, unsynced changes meet `mode`. */
@@ -153,8 +221,9 @@ export class SimDisk implements Disk {
     this.#failures.push(failure)
   }
 
-  /** Throws if a failure was planned for this. */
+  /** A step of this kind begins. Throws if a failure was planned for it. */
   meetFailure(operation: DiskOperation, path: string): void {
+    if (this.onStep !== null && operation !== 'read' && operation !== 'open') this.onStep({ operation, path })
     const failure = this.takeFailure(operation, path)
     if (failure) throw new DiskError(failure.code, path, `${failure.code}: ${operation} ${path} (simulated)`)
   }
@@ -220,10 +289,11 @@ export class SimDisk implements Disk {
   open(path: string, mode: 'read' | 'write'): DiskFile {
     this.meetFailure('open', path)
     if (mode === 'write' && this.#find(path) === undefined) {
+      this.onStep?.({ operation: 'open', path })
       const { directory, name } = this.#parent(path)
       const created = new FileNode()
       this.touch(created)
-      directory.entries.set(name, created)
+      directory.change({ node: created, to: name })
     }
     return new SimFile(this, path, this.#file(path))
   }
@@ -260,9 +330,12 @@ export class SimDisk implements Disk {
     this.meetFailure('makeDirectory', path)
     let directory = this.#root
     for (const part of this.#split(path)) {
-      const next = directory.entries.get(part) ?? new DirectoryNode()
+      let next = directory.entries.get(part)
+      if (next === undefined) {
+        next = new DirectoryNode()
+        directory.change({ node: next, to: part })
+      }
       if (!(next instanceof DirectoryNode)) throw new DiskError('EXISTS', path, `${path} is a file`)
-      directory.entries.set(part, next)
       directory = next
     }
   }
@@ -273,15 +346,19 @@ export class SimDisk implements Disk {
     if (node === undefined) throw new DiskError('NOT_FOUND', from, `no such file: ${from}`)
     const source = this.#parent(from)
     const target = this.#parent(to)
-    source.directory.entries.delete(source.name)
-    target.directory.entries.set(target.name, node)
+    if (source.directory === target.directory) {
+      return source.directory.change({ node, from: source.name, to: target.name })
+    }
+    source.directory.change({ node, from: source.name })
+    target.directory.change({ node, to: target.name })
   }
 
   remove(path: string): void {
     this.meetFailure('remove', path)
-    if (this.#find(path) === undefined) return
+    const node = this.#find(path)
+    if (node === undefined) return
     const { directory, name } = this.#parent(path)
-    directory.entries.delete(name)
+    directory.change({ node, from: name })
   }
 
   setModifiedTime(path: string, modifiedMs: number): void {
@@ -290,8 +367,7 @@ export class SimDisk implements Disk {
 
   syncDirectory(path: string): void {
     this.meetFailure('sync', path)
-    const directory = this.#directory(path)
-    directory.durable = new Map(directory.entries)
+    this.#directory(path).settle()
   }
 
   lock(path: string): { release(): void } {
@@ -339,6 +415,7 @@ class SimFile implements DiskFile {
   write(chunks: readonly Uint8Array[], position: number): void {
     this.#check()
     const bytes = Buffer.concat(chunks)
+    this.#disk.onStep?.({ operation: 'write', path: this.path, write: { position, bytes } })
     const failure = this.#disk.takeFailure('write', this.path)
     if (failure) {
       this.#apply({ type: 'write', position, bytes: bytes.subarray(0, failure.bytesWritten ?? 0) })
