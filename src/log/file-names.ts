@@ -17,6 +17,8 @@ export const SNAPSHOT_SUFFIX = '.snapshot'
 export const DELETED_SUFFIX = '.deleted'
 export const CLEANED_SUFFIX = '.cleaned'
 export const SWAP_SUFFIX = '.swap'
+/** What `Disk.replaceFile` writes before it renames. */
+export const TEMPORARY_SUFFIX = '.tmp'
 
 const MAX_NAME_LENGTH = 255
 

@@ -13,6 +13,7 @@ import {
   offsetFileName,
   offsetOfFileName,
   SWAP_SUFFIX,
+  TEMPORARY_SUFFIX,
   TIME_INDEX_SUFFIX,
   TRANSACTION_INDEX_SUFFIX,
 } from './file-names.ts'
@@ -103,12 +104,12 @@ function removeSegmentFiles(request: LoadRequest, segment: Segment): void {
   for (const path of segment.markDeleted()) request.host.disk.remove(path)
 }
 
-/** Unfinished deletions, compactions and splits. Returns the names that are there afterwards. */
+/** Unfinished deletions, compactions, splits and replacements of small files. Returns the names that are there afterwards. */
 function removeLeftovers(request: LoadRequest): readonly string[] {
   const { names, directory } = request
   const { disk } = request.host
-  const isLeftover = (name: string) =>
-    name.endsWith(DELETED_SUFFIX) || name.endsWith(CLEANED_SUFFIX) || name.endsWith(SWAP_SUFFIX)
+  const suffixes = [DELETED_SUFFIX, CLEANED_SUFFIX, SWAP_SUFFIX, TEMPORARY_SUFFIX]
+  const isLeftover = (name: string) => suffixes.some((suffix) => name.endsWith(suffix))
   if (!names.some(isLeftover)) return names
   const cleanedBases = names.filter((name) => name.endsWith(CLEANED_SUFFIX)).map(offsetOfFileName)
   const firstCleaned = Math.min(Infinity, ...cleanedBases)
