@@ -4,7 +4,15 @@
  * Failures throw or reject with `DiskError`.
  */
 export type DiskErrorCode =
-  'NOT_FOUND' | 'EXISTS' | 'NO_SPACE' | 'NOT_PERMITTED' | 'NOT_EMPTY' | 'LOCKED' | 'IO'
+  | 'NOT_FOUND'
+  | 'EXISTS'
+  | 'NO_SPACE'
+  | 'NOT_PERMITTED'
+  | 'NOT_EMPTY'
+  | 'LOCKED'
+  /** No descriptor or memory is left for it now: says nothing of the disk. */
+  | 'EXHAUSTED'
+  | 'IO'
 
 export class DiskError extends Error {
   readonly code: DiskErrorCode

@@ -15,6 +15,9 @@ const CODES: Record<string, DiskErrorCode> = {
   EPERM: 'NOT_PERMITTED',
   EROFS: 'NOT_PERMITTED',
   ENOTEMPTY: 'NOT_EMPTY',
+  EMFILE: 'EXHAUSTED',
+  ENFILE: 'EXHAUSTED',
+  ENOMEM: 'EXHAUSTED',
 }
 
 function toDiskError(error: unknown, path: string): DiskError {
