@@ -1,5 +1,6 @@
 /** The parts of a broker, made and joined: what one room needs of another is handed over here. */
 import { Controller } from '../controller/controller.ts'
+import { tellOfFailedLogDir } from '../controller/log-dir-events.ts'
 import type { BrokerChannel } from '../controller/metadata.ts'
 import { internalTopics, TopicAdmin, type TopicSettings } from '../controller/topic-admin.ts'
 import { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
@@ -9,6 +10,7 @@ import {
 } from '../coordinator/groups/config.ts'
 import type { CoordinationSession } from '../env/coordination.ts'
 import type { Env } from '../env/env.ts'
+import type { LogDirLocks } from '../log/log-dir-locks.ts'
 import { createLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
 import { errorName } from '../protocol/error-codes.ts'
@@ -36,6 +38,8 @@ export interface Parts {
 export interface Identity {
   readonly brokerId: number
   readonly clusterId: string
+  /** Of its log directories. */
+  readonly locks: LogDirLocks
 }
 
 export function buildParts(
@@ -56,7 +60,12 @@ export function buildParts(
     clusterId,
     configFor,
     settings: logSettings(config),
-    alreadyLocked: true,
+    locks: identity.locks,
+    directoryFailed: (_, partitions) => {
+      replicas.goOffline(partitions)
+      metadata.replicasFailedHere(brokerId, partitions)
+      void tellOfFailedLogDir({ session, timers, logger }, brokerId)
+    },
     highWatermarkOf: (topic, partition) => replicas.highWatermarkOf(topic, partition),
   })
   const replicas = new ReplicaManager(
@@ -141,7 +150,7 @@ function localChannel(parts: {
   return {
     async leaderAndIsr(states) {
       await topicConfigs.load(states.map(({ topic }) => topic))
-      replicas.applyLeaderAndIsr(states)
+      return replicas.applyLeaderAndIsr(states)
     },
     updateMetadata(update) {
       const deleted = update.deletedTopics.flatMap((topic) => {

@@ -70,7 +70,7 @@ export class Broker {
         sessionTimeoutMs: config.get('zookeeper.session.timeout.ms'),
       })
       undo.push(() => session.close())
-      const identity = await identify(config, env, session)
+      const identity = { ...(await identify(config, env, { session, locks })), locks }
       const parts = buildParts(config, env, session, identity)
       await parts.configAdmin.start()
       await parts.topicConfigs.load(await session.children(TOPIC_CONFIGS_PATH))
@@ -111,9 +111,14 @@ export class Broker {
 }
 
 /** Who this broker is: by configuration, by what its data directory says, or newly made. */
-async function identify(config: BrokerConfig, env: Env, session: CoordinationSession) {
+async function identify(
+  config: BrokerConfig,
+  env: Env,
+  { session, locks }: { session: CoordinationSession; locks: LogDirLocks },
+) {
   const found = config
     .logDirs()
+    .filter((directory) => !locks.offline.has(directory))
     .map((directory) => readMetaProperties(env.disk, directory))
     .find((meta) => meta !== null)
   const newClusterId = found?.clusterId ?? config.clusterId ?? env.random.bytes(16).toString('base64url')

@@ -14,7 +14,9 @@ export interface PartitionMetadata {
   readonly partitionEpoch: number
   readonly isr: readonly number[]
   readonly replicas: readonly number[]
-  /** Replicas whose broker is not there. */
+  /** Replicas whose log directory has failed. */
+  readonly failedReplicas: readonly number[]
+  /** These, and replicas whose broker is not there. */
   readonly offlineReplicas: readonly number[]
 }
 
@@ -138,6 +140,26 @@ export class MetadataCache {
     for (const waiting of [...this.#waiting]) if (waiting.predicate()) waiting.finish(true)
   }
 
+  /**
+   * This broker's own log directory has failed: clients are sent away at once, and also where the controller cannot write
+   * down who leads now, because its own journal lies in that directory. What it says later replaces this.
+   */
+  replicasFailedHere(brokerId: number, lost: readonly { topic: string; partition: number }[]): void {
+    const topics = new Set<string>()
+    for (const { topic: name, partition: index } of lost) {
+      const topic = this.#topics.get(name)
+      const known = topic?.partitions[index]
+      if (topic === undefined || known === undefined) continue
+      const failedReplicas = [...new Set([...known.failedReplicas, brokerId])]
+      const offlineReplicas = this.#offline({ replicas: known.replicas, failedReplicas })
+      const leader = known.leader === brokerId ? -1 : known.leader
+      const partitions = topic.partitions.with(index, { ...known, leader, failedReplicas, offlineReplicas })
+      this.#topics.set(name, { ...topic, partitions })
+      topics.add(name)
+    }
+    if (topics.size > 0) for (const listener of this.#listeners) listener({ topics, brokersChanged: false })
+  }
+
   #setBrokers(brokers: MetadataUpdate['brokers']): boolean {
     const before = this.#brokers
     this.#brokers = new Map()
@@ -175,8 +197,10 @@ export class MetadataCache {
       while (topic.partitions.length < state.partition)
         topic.partitions.push(unknownPartition(topic.partitions.length))
       const { partition: index, leader, leaderEpoch, partitionEpoch, isr, replicas } = state
-      const offlineReplicas = this.#offline(replicas)
-      topic.partitions[index] = { index, leader, leaderEpoch, partitionEpoch, isr, replicas, offlineReplicas }
+      const { offlineReplicas: failedReplicas } = state
+      const offlineReplicas = this.#offline({ replicas, failedReplicas })
+      const who = { isr, replicas, failedReplicas, offlineReplicas }
+      topic.partitions[index] = { index, leader, leaderEpoch, partitionEpoch, ...who }
     }
     for (const [name, { topicId, partitions }] of touched) {
       this.#remove(name)
@@ -188,28 +212,28 @@ export class MetadataCache {
 
   #refreshOfflineReplicas(changed: Set<string>): void {
     for (const topic of this.#topics.values()) {
-      const stale = topic.partitions.some(({ replicas, offlineReplicas }) => {
-        return String(this.#offline(replicas)) !== String(offlineReplicas)
+      const stale = topic.partitions.some((partition) => {
+        return String(this.#offline(partition)) !== String(partition.offlineReplicas)
       })
       if (!stale) continue
       const partitions = topic.partitions.map((partition) => {
-        return { ...partition, offlineReplicas: this.#offline(partition.replicas) }
+        return { ...partition, offlineReplicas: this.#offline(partition) }
       })
       this.#topics.set(topic.name, { ...topic, partitions })
       changed.add(topic.name)
     }
   }
 
-  #offline(replicas: readonly number[]): readonly number[] {
-    return replicas.every((id) => this.#brokers.has(id))
-      ? NONE
-      : replicas.filter((id) => !this.#brokers.has(id))
+  #offline(partition: Pick<PartitionMetadata, 'replicas' | 'failedReplicas'>): readonly number[] {
+    const { replicas, failedReplicas } = partition
+    if (failedReplicas.length === 0 && replicas.every((id) => this.#brokers.has(id))) return NONE
+    return replicas.filter((id) => !this.#brokers.has(id) || failedReplicas.includes(id))
   }
 }
 
 function unknownPartition(index: number): PartitionMetadata {
   const nothing = { leader: -1, leaderEpoch: -1, partitionEpoch: -1 }
-  return { index, ...nothing, isr: NONE, replicas: NONE, offlineReplicas: NONE }
+  return { index, ...nothing, isr: NONE, replicas: NONE, failedReplicas: NONE, offlineReplicas: NONE }
 }
 
 function sameEndpoints(one: BrokerMetadata['endpoints'], other: BrokerMetadata['endpoints']): boolean {

@@ -1,7 +1,8 @@
 /** What the active controller knows, and how it is read from the coordination service: many reads, few round trips. */
 import { CoordinationError } from '../env/coordination.ts'
 import type { CoordinationSession, Watch, ZnodeStat } from '../env/coordination.ts'
-import type { BrokerInfo, PartitionState } from './metadata.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
+import type { BrokerInfo, PartitionAnswer, PartitionState } from './metadata.ts'
 import {
   BROKER_IDS_PATH,
   brokerPath,
@@ -26,6 +27,12 @@ export interface TopicState {
   readonly leadership: (Leadership | undefined)[]
   /** The znode above the partitions is known to exist. */
   hasPartitionsNode: boolean
+  /** By partition: replicas whose log directory has failed. */
+  readonly offlineReplicas: (readonly number[] | undefined)[]
+}
+
+export const newTopicState = (topicId: string, replicas: TopicState['replicas']): TopicState => {
+  return { topicId, replicas, leadership: [], hasPartitionsNode: false, offlineReplicas: [] }
 }
 
 export class ClusterState {
@@ -36,6 +43,31 @@ export class ClusterState {
 
   liveBrokers(): Set<number> {
     return new Set(this.brokers.keys())
+  }
+
+  /** Replicas that a broker may be asked to lead: it lives, and the directory of their log does. */
+  isOnline(topic: TopicState, partition: number, replica: number): boolean {
+    return this.brokers.has(replica) && !topic.offlineReplicas[partition]?.includes(replica)
+  }
+
+  /** Takes a broker's answers; gives the partitions whose replica there is offline now and was not before. */
+  noteOfflineReplicas(broker: number, answers: readonly PartitionAnswer[]): PartitionAnswer[] {
+    return answers.filter(({ topic, partition, error }) => {
+      const offlineReplicas = this.topics.get(topic)?.offlineReplicas
+      if (offlineReplicas === undefined || error !== ErrorCode.KAFKA_STORAGE_ERROR) return false
+      const known = (offlineReplicas[partition] ??= [])
+      if (known.includes(broker)) return false
+      offlineReplicas[partition] = [...known, broker]
+      return true
+    })
+  }
+
+  /** Nothing is known any more of the directories of brokers that have started anew. */
+  forgetOfflineReplicas(brokers: ReadonlySet<number>): void {
+    for (const { offlineReplicas } of this.topics.values()) {
+      for (const [partition, replicas] of offlineReplicas.entries())
+        offlineReplicas[partition] = replicas?.filter((id) => !brokers.has(id))
+    }
   }
 
   /** Partitions with leadership, of the topics named or of all. */
@@ -71,6 +103,7 @@ export function partitionState(
     replicas,
     partitionEpoch,
     isNew,
+    offlineReplicas: state.offlineReplicas[partition] ?? [],
   }
 }
 

@@ -5,7 +5,8 @@
  * All work is events in one queue. Watches only put events there, so between two steps of an event nothing else changes
  * what the controller knows. Every write is fenced by the epoch that the election won.
  *
- * Not here yet: moving leadership away from brokers that are gone, in-sync set changes, reassignment.
+ * Leadership moves away from replicas whose log directory has failed. Not here yet: from brokers that are gone; in-sync set
+ * changes; reassignment.
  */
 import { CoordinationError } from '../env/coordination.ts'
 import { DiskError } from '../env/disk.ts'
@@ -13,17 +14,20 @@ import type { CoordinationOperation, CoordinationSession } from '../env/coordina
 import type { Clock, Logger, Random, Timers } from '../env/env.ts'
 import {
   ClusterState,
+  newTopicState,
   partitionState,
   readBrokers,
   readLeadership,
   readNode,
   readTopics,
 } from './cluster-state.ts'
-import type { ZnodeContent } from './cluster-state.ts'
+import type { Leadership, ZnodeContent } from './cluster-state.ts'
+import { decideLeadership } from './decide/offline-replicas.ts'
 import { decideNewPartition } from './decide/new-partition.ts'
 import { decideDeletion } from './decide/topic-deletion.ts'
 import { FencedWrites } from './fenced-writes.ts'
-import type { NewPartition } from './fenced-writes.ts'
+import type { DecidedPartition } from './fenced-writes.ts'
+import { deleteLogDirEvents, readLogDirEvents } from './log-dir-events.ts'
 import type { BrokerChannel, BrokerInfo, PartitionState } from './metadata.ts'
 import { newUuid } from './topic-names.ts'
 import {
@@ -239,6 +243,9 @@ export class Controller {
     await this.#addTopics(names)
     await readLeadership(this.#session, state.topics)
     await this.#writeNewPartitions(names)
+    await this.#writeLeadership(({ leader }) => leader < 0)
+    const events = await readLogDirEvents(this.#session, this.#onLogDirEvents)
+    await deleteLogDirEvents(this.#writes, events.paths)
     logger.log('info', 'this broker is the controller', {
       broker: brokerId,
       epoch: this.#epoch,
@@ -264,12 +271,46 @@ export class Controller {
     const came = brokers.filter(({ id, epoch }) => before.get(id)?.epoch !== epoch || this.#untold.has(id))
     const newcomers = new Set(came.map(({ id }) => id))
     this.#untold.clear()
+    state.forgetOfflineReplicas(newcomers)
+    await this.#writeLeadership(({ leader }) => leader < 0)
     const known = state.partitionStates()
     const created = await this.#writeNewPartitions(state.topics.keys())
-    await this.#leaderAndIsr(known, newcomers)
-    await this.#leaderAndIsr(created, state.liveBrokers())
-    await this.#updateMetadata(created, [], newcomers)
+    const changed = await this.#leaderAndIsr(known, newcomers)
+    changed.push(...(await this.#leaderAndIsr(created, state.liveBrokers())))
+    await this.#updateMetadata([...created, ...changed], [], newcomers)
     if (came.length > 0 && state.deletions.size > 0) await this.#delete()
+  }
+
+  // Log directories
+
+  readonly #onLogDirEvents = (): void => this.#schedule('log directories', () => this.#logDirsFailed())
+
+  /** What a broker has lost is what it says when it is told its partitions again. */
+  async #logDirsFailed(): Promise<void> {
+    if (!this.isActive) return
+    const { paths, brokers } = await readLogDirEvents(this.#session, this.#onLogDirEvents)
+    const changed = await this.#leaderAndIsr(this.#state.partitionStates(), brokers)
+    if (changed.length > 0) await this.#updateMetadata(changed, [], new Set())
+    await deleteLogDirEvents(this.#writes!, paths)
+  }
+
+  /** Who leads, and who is in sync, of the partitions chosen, by who is online. */
+  async #writeLeadership(
+    chosen: (leadership: Leadership, topic: string, partition: number) => boolean,
+  ): Promise<void> {
+    const state = this.#state
+    const changed: DecidedPartition[] = []
+    for (const [topic, topicState] of state.topics) {
+      for (const [partition, leadership] of topicState.leadership.entries()) {
+        if (leadership === undefined || !chosen(leadership, topic, partition)) continue
+        const isOnline = (replica: number): boolean => state.isOnline(topicState, partition, replica)
+        const replicas = topicState.replicas[partition]
+        const next = decideLeadership(leadership, replicas, isOnline, this.#epoch)
+        if (next !== null) changed.push({ topic, topicState, partition, state: next })
+      }
+    }
+    const stale = await this.#writes!.updatePartitions(changed)
+    if (stale.length > 0) await this.#writeLeadership(chosen)
   }
 
   // Topics
@@ -317,7 +358,7 @@ export class Controller {
       const topicId = node.topicId ?? newUuid(this.#options.random)
       if (node.topicId === null) withoutId.push(setTopic(name, { ...node, topicId }))
       const replicas = node.partitions
-      this.#state.topics.set(name, { topicId, replicas, leadership: [], hasPartitionsNode: false })
+      this.#state.topics.set(name, newTopicState(topicId, replicas))
     }
     for (const operation of withoutId) await this.#writes!.multi([operation])
   }
@@ -325,7 +366,7 @@ export class Controller {
   /** Gives partitions without a state their first one; returns what is new. */
   async #writeNewPartitions(names: Iterable<string>): Promise<PartitionState[]> {
     const live = this.#state.liveBrokers()
-    const created: NewPartition[] = []
+    const created: DecidedPartition[] = []
     for (const topic of names) {
       const topicState = this.#state.topics.get(topic)
       if (topicState === undefined || this.#state.deletions.has(topic)) continue
@@ -384,8 +425,10 @@ export class Controller {
         return ids.includes(broker.id) ? [{ topic: name, partition }] : []
       })
       if (hosted.length === 0) continue
-      // A broker that could not be told keeps the topic's znodes, and with them the order to delete.
-      if (!(await this.#send(broker, (channel) => channel.stopReplicas(hosted, true)))) return
+      // A broker that could not be told keeps the topic's znodes, and with them the order to delete. So does one that has
+      // the files on a disk which does not work.
+      const answers = await this.#send(broker, (channel) => channel.stopReplicas(hosted, true))
+      if (answers === null || this.#state.noteOfflineReplicas(broker.id, answers).length > 0) return
     }
     await this.#writes!.removeTopic(name)
     topics.delete(name)
@@ -397,17 +440,35 @@ export class Controller {
 
   /** Leaders and followers first, then everybody's view. */
   async #tell(states: readonly PartitionState[], gone: readonly string[] = []): Promise<void> {
-    await this.#leaderAndIsr(states, this.#state.liveBrokers())
-    await this.#updateMetadata(states, gone, new Set())
+    const changed = await this.#leaderAndIsr(states, this.#state.liveBrokers())
+    await this.#updateMetadata([...states, ...changed], gone, new Set())
   }
 
-  async #leaderAndIsr(states: readonly PartitionState[], recipients: ReadonlySet<number>): Promise<void> {
-    if (states.length === 0) return
+  /**
+   * Tells those of `recipients` that have a replica. What they answer may change the leadership of partitions: their new
+   * states, of which the other replicas have been told, are given back.
+   */
+  async #leaderAndIsr(
+    states: readonly PartitionState[],
+    recipients: ReadonlySet<number>,
+  ): Promise<PartitionState[]> {
+    const lost = new Map<string, { topic: string; partition: number }>()
     for (const broker of this.#state.brokers.values()) {
       if (!recipients.has(broker.id)) continue
-      const hosted = states.filter(({ replicas }) => replicas.includes(broker.id))
-      if (hosted.length > 0) await this.#send(broker, (channel) => channel.leaderAndIsr(hosted))
+      const hosted = states.filter(({ replicas, offlineReplicas }) => {
+        return replicas.includes(broker.id) && !offlineReplicas.includes(broker.id)
+      })
+      if (hosted.length === 0) continue
+      const answers = await this.#send(broker, (channel) => channel.leaderAndIsr(hosted))
+      for (const { topic, partition } of this.#state.noteOfflineReplicas(broker.id, answers ?? []))
+        lost.set(`${topic}-${partition}`, { topic, partition })
     }
+    if (lost.size === 0) return []
+    await this.#writeLeadership((_, topic, partition) => lost.has(`${topic}-${partition}`))
+    const changed = [...lost.values()].map(({ topic, partition }) => {
+      return partitionState(topic, this.#state.topics.get(topic)!, partition, false)
+    })
+    return [...changed, ...(await this.#leaderAndIsr(changed, this.#state.liveBrokers()))]
   }
 
   /** `newcomers` know nothing yet and get all partitions. */
@@ -425,18 +486,17 @@ export class Controller {
     }
   }
 
-  /** False when the broker could not be told: it is told everything again later. */
-  async #send(broker: BrokerInfo, call: (channel: BrokerChannel) => Promise<void> | void): Promise<boolean> {
+  /** null when the broker could not be told: it is told everything again later. */
+  async #send<T>(broker: BrokerInfo, call: (channel: BrokerChannel) => Promise<T> | T): Promise<T | null> {
     try {
-      await call(this.#channel(broker))
-      return true
+      return await call(this.#channel(broker))
     } catch (error) {
       if (!(error instanceof CoordinationError || error instanceof DiskError)) throw error
       const { logger, timers } = this.#options
       logger.log('error', 'a broker could not be told', { broker: broker.id, error: error.message })
       this.#untold.add(broker.id)
       timers.after(RETRY_MS, this.#onBrokers)
-      return false
+      return null
     }
   }
 

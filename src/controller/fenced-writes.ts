@@ -22,7 +22,8 @@ import type { PartitionStateZnode } from './znodes.ts'
 const PARTITIONS_PER_MULTI = 1000
 const DELETIONS_PER_MULTI = 3000
 
-export interface NewPartition {
+/** A state that is to be written. */
+export interface DecidedPartition {
   readonly topic: string
   readonly topicState: TopicState
   readonly partition: number
@@ -49,7 +50,7 @@ export class FencedWrites {
   }
 
   /** Writes the first states, and notes them in `topicState`. Adopts states that a controller before us wrote. */
-  async createPartitions(partitions: readonly NewPartition[]): Promise<void> {
+  async createPartitions(partitions: readonly DecidedPartition[]): Promise<void> {
     const writes: Promise<void>[] = []
     const opened = new Set<TopicState>()
     for (let start = 0; start < partitions.length; start += PARTITIONS_PER_MULTI)
@@ -57,7 +58,7 @@ export class FencedWrites {
     await Promise.all(writes)
   }
 
-  async #createChunk(partitions: readonly NewPartition[], opened: Set<TopicState>): Promise<void> {
+  async #createChunk(partitions: readonly DecidedPartition[], opened: Set<TopicState>): Promise<void> {
     const operations: CoordinationOperation[] = []
     for (const { topic, topicState, partition, state } of partitions) {
       if (!topicState.hasPartitionsNode && !opened.has(topicState))
@@ -79,7 +80,7 @@ export class FencedWrites {
   }
 
   /** Some of the nodes are there: a controller before us did not get to the end. Looks, and makes what is missing. */
-  async #completePartitions(partitions: readonly NewPartition[]): Promise<void> {
+  async #completePartitions(partitions: readonly DecidedPartition[]): Promise<void> {
     const topics = new Map(partitions.map(({ topic, topicState }) => [topic, topicState]))
     await readLeadership(this.#session, topics)
     const operations: CoordinationOperation[] = []
@@ -98,6 +99,39 @@ export class FencedWrites {
       topicState.hasPartitionsNode = true
       topicState.leadership[partition] = { ...state, partitionEpoch: 0 }
     }
+  }
+
+  /**
+   * Writes new states over those that are known, and notes them. Gives those that another has written meanwhile (a leader
+   * changes its in-sync set): they have been read again, and are to be decided again.
+   */
+  async updatePartitions(partitions: readonly DecidedPartition[]): Promise<DecidedPartition[]> {
+    const stale: DecidedPartition[] = []
+    for (let start = 0; start < partitions.length; start += PARTITIONS_PER_MULTI)
+      stale.push(...(await this.#updateChunk(partitions.slice(start, start + PARTITIONS_PER_MULTI))))
+    return stale
+  }
+
+  async #updateChunk(partitions: readonly DecidedPartition[]): Promise<readonly DecidedPartition[]> {
+    const operations = partitions.map(({ topic, topicState, partition, state }): CoordinationOperation => {
+      const version = topicState.leadership[partition]!.partitionEpoch
+      const path = partitionStatePath(topic, partition)
+      return { type: 'set', path, data: encodePartitionState(state), version }
+    })
+    try {
+      await this.multi(operations)
+    } catch (error) {
+      const isStale = error instanceof CoordinationError && error.code === 'BAD_VERSION'
+      if (!isStale || error.operationIndex === 0) throw error
+      const topics = new Map(partitions.map(({ topic, topicState }) => [topic, topicState]))
+      await readLeadership(this.#session, topics)
+      return partitions
+    }
+    for (const { topicState, partition, state } of partitions) {
+      const { partitionEpoch } = topicState.leadership[partition]!
+      topicState.leadership[partition] = { ...state, partitionEpoch: partitionEpoch + 1 }
+    }
+    return []
   }
 
   /** Removes a topic's znodes, then its configuration, then the marker that asked for it. */

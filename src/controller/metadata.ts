@@ -14,6 +14,15 @@ export interface PartitionState {
   readonly partitionEpoch: number
   /** The replicas may be created: there was no such partition before. */
   readonly isNew: boolean
+  /** Replicas whose log directory has failed; whoever is told knows itself which brokers are not there. */
+  readonly offlineReplicas: readonly number[]
+}
+
+/** `error`: NONE, or KAFKA_STORAGE_ERROR of a replica whose log directory has failed. */
+export interface PartitionAnswer {
+  readonly topic: string
+  readonly partition: number
+  readonly error: number
 }
 
 export interface BrokerInfo {
@@ -40,11 +49,13 @@ export interface MetadataUpdate {
  */
 export interface BrokerChannel {
   /** Become leader or follower of these partitions. The broker must read the topics' configurations first. */
-  leaderAndIsr(states: readonly PartitionState[]): Promise<void> | void
+  leaderAndIsr(
+    states: readonly PartitionState[],
+  ): Promise<readonly PartitionAnswer[]> | readonly PartitionAnswer[]
   updateMetadata(update: MetadataUpdate): Promise<void> | void
   /** Stop hosting them and, with `deleteLogs`, remove what is on disk. Resolves when done. */
   stopReplicas(
     partitions: readonly { readonly topic: string; readonly partition: number }[],
     deleteLogs: boolean,
-  ): Promise<void> | void
+  ): Promise<readonly PartitionAnswer[]> | readonly PartitionAnswer[]
 }

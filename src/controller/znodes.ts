@@ -11,6 +11,9 @@ export const DELETE_TOPICS_PATH = '/admin/delete_topics'
 export const CONTROLLER_PATH = '/controller'
 export const CONTROLLER_EPOCH_PATH = '/controller_epoch'
 export const CLUSTER_ID_PATH = '/cluster/id'
+export const LOG_DIR_EVENTS_PATH = '/log_dir_event_notification'
+/** A sequence number follows. */
+export const LOG_DIR_EVENT_PREFIX = `${LOG_DIR_EVENTS_PATH}/log_dir_event_`
 
 /** Made empty at every broker start where missing, parents first. */
 export const INITIAL_PATHS = [
@@ -30,7 +33,7 @@ export const INITIAL_PATHS = [
   DELETE_TOPICS_PATH,
   '/isr_change_notification',
   '/latest_producer_id_block',
-  '/log_dir_event_notification',
+  LOG_DIR_EVENTS_PATH,
 ] as const
 
 export const brokerPath = (id: number): string => `${BROKER_IDS_PATH}/${id}`
@@ -181,6 +184,17 @@ export function encodeController(brokerId: number, timestampMs: number): Buffer 
 export function decodeController(data: Buffer | null): number | null {
   const value = parse(data)
   return typeof value?.brokerid === 'number' ? value.brokerid : null
+}
+
+/** `/log_dir_event_notification/log_dir_event_<sequence>`, version 1. Event 1: a log directory has failed. */
+export function encodeLogDirEvent(brokerId: number): Buffer {
+  return json({ version: 1, broker: brokerId, event: 1 })
+}
+
+/** The broker's id; null when the node says nothing of the kind. */
+export function decodeLogDirEvent(data: Buffer | null): number | null {
+  const value = parse(data)
+  return typeof value?.broker === 'number' && value.event === 1 ? value.broker : null
 }
 
 export function encodeClusterId(id: string): Buffer {

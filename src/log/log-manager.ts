@@ -1,20 +1,17 @@
 /** All replicas of this broker, over its `log.dirs`: loading, creating, removing, checkpoints, retention. */
-import { DiskError, type Disk } from '../env/disk.ts'
+import { DiskError } from '../env/disk.ts'
 import type { Env } from '../env/env.ts'
 import { partitionKey, type PartitionOffset } from './checkpoint-file.ts'
-import { asideDirectoryName, join, LEADER_EPOCH_FILE, type PartitionName } from './file-names.ts'
-import { LeaderEpochs } from './leader-epochs.ts'
-import { toLogDirError } from './log-dir-error.ts'
+import { asideDirectoryName, join, type PartitionName } from './file-names.ts'
+import { toLogDirError, type LogDirError } from './log-dir-error.ts'
+import { isDiskFailure } from './log-dir-locks.ts'
 import { LogDirectory, type Checkpoint } from './log-directory.ts'
-import { loadLog, type LoadedLog } from './log-loader.ts'
-import { PartitionLog, type LogHost, type LogParts } from './partition-log.ts'
+import { newPartition, openPartition, type LastStop } from './partition-loader.ts'
+import type { LogHost, PartitionLog } from './partition-log.ts'
 import { PeriodicTasks } from './periodic-tasks.ts'
-import { ProducerSnapshots } from './producer-snapshots.ts'
-import { ProducerState } from './producer-state.ts'
 import { ReadBuffers } from './read-buffers.ts'
-import { RemovalQueue } from './removal-queue.ts'
 import { ResidentSegments } from './resident-segments.ts'
-import type { LogConfig, LogManager, ReplicaLog } from './types.ts'
+import type { LogConfig, LogManager, PartitionId, ReplicaLog } from './types.ts'
 
 export interface LogManagerSettings {
   /** log.flush.offset.checkpoint.interval.ms */
@@ -42,8 +39,10 @@ export interface LogManagerOptions {
   highWatermarkOf(topic: string, partition: number): number
   /** Names of sub-directories of log.dirs that belong to other parts of the broker. */
   readonly otherDirectories?: readonly string[]
-  /** The caller holds the locks of the directories. Default: the manager takes them. */
-  readonly alreadyLocked?: boolean
+  /** The caller holds the locks of the directories (log-dir-locks.ts). Default: the manager takes them. */
+  readonly locks?: { readonly offline: ReadonlyMap<string, LogDirError> }
+  /** A directory has failed: these partitions lay in it, and are known no more. */
+  readonly directoryFailed?: (path: string, partitions: readonly PartitionId[]) => void
   /** Segments that may have their file open and their indexes in memory. */
   readonly maxResidentSegments?: number
 }
@@ -58,40 +57,54 @@ export function createLogManager(options: LogManagerOptions): LogManager {
 
 class Manager implements LogManager {
   readonly #options: LogManagerOptions
-  readonly #disk: Disk
   readonly #directories: LogDirectory[]
+  readonly #hosts: ReadonlyMap<string, LogHost>
   readonly #logs = new Map<string, PartitionLog>()
   readonly #highWatermarks = new Map<string, number>()
-  readonly #removals: RemovalQueue
   readonly #tasks: PeriodicTasks
-  readonly #host: LogHost
   #logStartsWaiting = false
   readonly #waitingForFlush = new Set<PartitionLog>()
 
   constructor(options: LogManagerOptions) {
     const { env } = options
     this.#options = options
-    this.#disk = env.disk
     this.#directories = options.logDirs.map((path) => {
-      const { brokerId, clusterId, otherDirectories = [], alreadyLocked = false } = options
-      return new LogDirectory({ ...env, path, brokerId, clusterId, otherDirectories, alreadyLocked })
+      const { brokerId, clusterId, otherDirectories = [], locks } = options
+      return new LogDirectory({
+        env,
+        path,
+        brokerId,
+        clusterId,
+        otherDirectories,
+        alreadyLocked: locks !== undefined,
+        offline: locks?.offline.get(path) ?? null,
+        onFailure: (directory) => this.#directoryFailed(directory),
+      })
     })
-    this.#removals = new RemovalQueue(env)
+    const residents = new ResidentSegments({
+      maxSegments: options.maxResidentSegments ?? MAX_RESIDENT_SEGMENTS,
+      maxIndexBytes: MAX_INACTIVE_INDEX_BYTES,
+    })
+    const shared = { buffers: new ReadBuffers(), residents }
+    this.#hosts = new Map(
+      this.#directories.map((directory) => [directory.path, this.#hostOf(directory, shared)]),
+    )
     this.#tasks = new PeriodicTasks(env)
-    this.#host = {
-      disk: env.disk,
+  }
+
+  /** What the logs of a directory get of the manager. */
+  #hostOf(directory: LogDirectory, shared: Pick<LogHost, 'buffers' | 'residents'>): LogHost {
+    const { env, settings } = this.#options
+    return {
+      ...shared,
+      disk: directory.disk,
       logger: env.logger,
       random: env.random,
-      buffers: new ReadBuffers(),
-      residents: new ResidentSegments({
-        maxSegments: options.maxResidentSegments ?? MAX_RESIDENT_SEGMENTS,
-        maxIndexBytes: MAX_INACTIVE_INDEX_BYTES,
-      }),
       nowMs: () => env.clock.nowMs(),
       get producerIdExpirationMs() {
-        return options.settings.producerIdExpirationMs
+        return settings.producerIdExpirationMs
       },
-      removeLater: (paths, delayMs) => this.#removals.add(paths, delayMs),
+      removeLater: (paths, delayMs) => directory.removals.add(paths, delayMs),
       logStartRaised: () => this.#writeLogStartsSoon(),
       flushWithin: (log, delayMs) => this.#flushWithin(log, delayMs),
     }
@@ -99,13 +112,13 @@ class Manager implements LogManager {
 
   start(): void {
     try {
-      for (const directory of this.#directories) this.#load(directory)
+      this.#loadAll()
     } catch (error) {
       for (const log of this.#logs.values()) log.abandon()
       for (const directory of this.#directories) directory.release()
       throw error
     }
-    const { settings } = this.#options
+    const { settings, env } = this.#options
     this.#tasks.every(settings.flushCheckpointIntervalMs, () => this.#writeRecoveryPoints())
     this.#tasks.every(settings.logStartCheckpointIntervalMs, () => this.#writeCheckpoints('logStartOffset'))
     this.#tasks.every(settings.highWatermarkCheckpointIntervalMs, () =>
@@ -113,9 +126,26 @@ class Manager implements LogManager {
     )
     this.#tasks.every(settings.retentionCheckIntervalMs, () => this.#applyRetention())
     this.#tasks.every(settings.producerIdExpirationCheckIntervalMs ?? 600_000, () => {
-      const nowMs = this.#host.nowMs()
+      const nowMs = env.clock.nowMs()
       for (const log of this.#logs.values()) log.expireProducers(nowMs)
     })
+  }
+
+  /** Goes on without a directory whose disk fails, while there is another. Throws LogDirError. */
+  #loadAll(): void {
+    let failure: LogDirError | null = null
+    for (const directory of this.#directories) {
+      try {
+        this.#load(directory)
+      } catch (error) {
+        if (!isDiskFailure(error)) throw error
+        failure ??= error
+        directory.disk.fail(new DiskError('IO', directory.path, error.message))
+        this.#forgetLogsOf(directory)
+      }
+      directory.loaded()
+    }
+    if (failure !== null && this.#directories.every(({ online }) => !online)) throw failure
   }
 
   #load(directory: LogDirectory): void {
@@ -138,7 +168,7 @@ class Manager implements LogManager {
 
   #setAside(directory: LogDirectory, name: string, { kind }: PartitionName): void {
     const path = join(directory.path, name)
-    if (kind === 'delete') this.#removals.add([path], 0)
+    if (kind === 'delete') directory.removals.add([path], 0)
     else this.#options.env.logger.log('warn', 'directory is left alone', { path })
   }
 
@@ -146,53 +176,38 @@ class Manager implements LogManager {
     directory: LogDirectory,
     name: string,
     { topic, partition }: PartitionName,
-    last: { clean: boolean; recoveryPoint: number; logStartOffset: number },
+    last: LastStop,
   ): void {
     const path = join(directory.path, name)
-    const { logger } = this.#options.env
     try {
-      const names = this.#disk.list(path)
-      const config = this.#options.configFor(topic)
-      const epochs = new LeaderEpochs(this.#disk, join(path, LEADER_EPOCH_FILE), {
-        isNew: !names.includes(LEADER_EPOCH_FILE),
-      })
-      const snapshots = new ProducerSnapshots(this.#disk, path, { names, logger })
-      const producers = new ProducerState()
-      const loaded = loadLog({
-        ...last,
-        host: this.#host,
-        logger,
-        directory: path,
-        names,
-        indexIntervalBytes: config.indexIntervalBytes,
-        nowMs: this.#host.nowMs(),
-        producerIdExpirationMs: this.#host.producerIdExpirationMs,
-        epochs,
-        snapshots,
-        producers,
-      })
-      const files = { directory: path, logDirectory: directory.path }
-      this.#add({
-        topic,
-        partition,
-        ...files,
-        config,
-        epochs,
-        snapshots,
-        producers,
-        loaded,
-        topicId: null,
-        isNew: false,
-      })
+      const found = { topic, partition, directory: path, logDirectory: directory.path }
+      const host = this.#hosts.get(directory.path)!
+      this.#add(openPartition(host, found, this.#options.configFor(topic), last))
     } catch (error) {
       throw toLogDirError(error, directory.path)
     }
   }
 
-  #add(parts: LogParts): PartitionLog {
-    const log = new PartitionLog(this.#host, parts)
+  #add(log: PartitionLog): PartitionLog {
     this.#logs.set(partitionKey(log.topic, log.partition), log)
     return log
+  }
+
+  #directoryFailed(directory: LogDirectory): void {
+    const partitions = this.#forgetLogsOf(directory)
+    directory.removals.stop()
+    this.#options.directoryFailed?.(directory.path, partitions)
+  }
+
+  /** Closes their files; nothing is written. */
+  #forgetLogsOf(directory: LogDirectory): PartitionId[] {
+    const forgotten = [...this.#logs.values()].filter(({ logDirectory }) => logDirectory === directory.path)
+    for (const log of forgotten) {
+      log.abandon()
+      this.#logs.delete(partitionKey(log.topic, log.partition))
+      this.#waitingForFlush.delete(log)
+    }
+    return forgotten.map(({ topic, partition }) => ({ topic, partition }))
   }
 
   get(topic: string, partition: number): ReplicaLog | undefined {
@@ -203,54 +218,71 @@ class Manager implements LogManager {
     return this.#logs.values()
   }
 
-  getOrCreate(topic: string, partition: number, topicId: string, config: LogConfig): ReplicaLog {
-    const known = this.#logs.get(partitionKey(topic, partition))
+  getOrCreate(
+    topic: string,
+    partition: number,
+    topicId: string,
+    config: LogConfig,
+    isNew = true,
+  ): ReplicaLog {
+    const key = partitionKey(topic, partition)
+    const known = this.#logs.get(key)
     if (known !== undefined && known.belongsTo(topicId)) {
       known.adoptTopicId(topicId)
       return known
     }
-    if (known !== undefined) this.#setStray(known, topicId)
-    const logDirectory = this.#leastUsedDirectory()
-    const directory = join(logDirectory, partitionKey(topic, partition))
-    const loaded: LoadedLog = {
-      segments: [],
-      logStartOffset: 0,
-      logEndOffset: 0,
-      recoveryPoint: 0,
-      producersLoaded: true,
+    const offline = this.#directories.find(({ online }) => !online)
+    if (known === undefined && !isNew && offline !== undefined) {
+      throw new DiskError('IO', offline.path, `${key} is in no directory that works: it may be in another`)
     }
-    return this.#add({
+    const directory = this.#leastUsedDirectory()
+    if (known !== undefined) this.#setStray(known, topicId)
+    const place = {
       topic,
       partition,
-      directory,
-      logDirectory,
-      config,
-      epochs: new LeaderEpochs(this.#disk, join(directory, LEADER_EPOCH_FILE), { isNew: true }),
-      snapshots: new ProducerSnapshots(this.#disk, directory, {
-        names: [],
-        logger: this.#options.env.logger,
-      }),
-      producers: new ProducerState(),
-      loaded,
-      topicId,
-      isNew: true,
-    })
+      directory: join(directory.path, key),
+      logDirectory: directory.path,
+    }
+    const log = this.#add(newPartition(this.#hosts.get(directory.path)!, place, config, topicId))
+    if (this.#directories.length > 1) this.#makeDirectoryOf(log)
+    return log
   }
 
-  #leastUsedDirectory(): string {
-    if (this.#directories.length === 1) return this.#directories[0].path
-    const counts = new Map(this.#directories.map(({ path }) => [path, 0]))
+  /** At once where there are several: a start without one of them must tell what lies there from what was never made. */
+  #makeDirectoryOf(log: PartitionLog): void {
+    try {
+      log.makeDirectory()
+    } catch (error) {
+      if (!(error instanceof DiskError && error.code === 'NO_SPACE')) throw error
+      // The first append tries again.
+    }
+  }
+
+  /** Throws DiskError when all are offline. */
+  #leastUsedDirectory(): LogDirectory {
+    const online = this.#directories.filter((directory) => directory.online)
+    if (online.length === 0)
+      throw new DiskError('IO', this.#directories[0].path, 'all log directories are offline')
+    if (online.length === 1) return online[0]
+    const counts = new Map(online.map(({ path }) => [path, 0]))
     for (const { logDirectory } of this.#logs.values()) {
       counts.set(logDirectory, (counts.get(logDirectory) ?? 0) + 1)
     }
-    return [...counts].reduce((least, other) => (other[1] < least[1] ? other : least))[0]
+    return online.reduce((least, other) =>
+      counts.get(other.path)! < counts.get(least.path)! ? other : least,
+    )
   }
 
   remove(topic: string, partition: number): void {
-    const log = this.#logs.get(partitionKey(topic, partition))
-    if (log === undefined) return
+    const key = partitionKey(topic, partition)
+    const log = this.#logs.get(key)
+    if (log === undefined) {
+      const offline = this.#directories.find(({ online }) => !online)
+      if (offline === undefined) return
+      throw new DiskError('IO', offline.path, `${key} may be in the directory that is offline`)
+    }
     const path = this.#moveAside(log, 'delete')
-    if (path !== null) this.#removals.add([path], log.config.fileDeleteDelayMs)
+    if (path !== null) this.#directoryOf(log).removals.add([path], log.config.fileDeleteDelayMs)
   }
 
   /** A directory of an earlier topic of this name. Whoever still wants its records finds them there. */
@@ -274,17 +306,21 @@ class Manager implements LogManager {
     const unique = this.#options.env.random.bytes(16).toString('hex')
     const path = join(log.logDirectory, asideDirectoryName(log.topic, log.partition, mark, unique))
     // First, so that nothing has changed when it fails.
-    if (log.hasDirectory) this.#disk.rename(log.directory, path)
+    if (log.hasDirectory) this.#directoryOf(log).disk.rename(log.directory, path)
     const key = partitionKey(log.topic, log.partition)
     log.abandon()
     this.#logs.delete(key)
     this.#highWatermarks.delete(key)
     this.#waitingForFlush.delete(log)
     if (!log.hasDirectory) return null
-    this.#directories.find(({ path: each }) => each === log.logDirectory)!.directoryRenamed()
+    this.#directoryOf(log).directoryRenamed()
     // A topic of the same name may come: it must not be given the offsets of this one.
     this.#writeLogStartsSoon()
     return path
+  }
+
+  #directoryOf(log: PartitionLog): LogDirectory {
+    return this.#directories.find(({ path }) => path === log.logDirectory)!
   }
 
   checkpointedHighWatermark(topic: string, partition: number): number {
@@ -292,18 +328,20 @@ class Manager implements LogManager {
   }
 
   logDirectories(): { path: string; online: boolean; totalBytes: number; usableBytes: number }[] {
-    return this.#directories.map(({ path, online }) => {
+    return this.#directories.map((directory) => {
+      const { path } = directory
       try {
-        return { path, online, ...this.#disk.space(path) }
+        const space = directory.disk.space(path)
+        return { path, online: true, ...space }
       } catch (error) {
         if (!(error instanceof DiskError)) throw error
-        return { path, online: false, totalBytes: -1, usableBytes: -1 }
+        return { path, online: directory.online, totalBytes: -1, usableBytes: -1 }
       }
     })
   }
 
   #applyRetention(): void {
-    const nowMs = this.#host.nowMs()
+    const nowMs = this.#options.env.clock.nowMs()
     for (const log of this.#logs.values()) {
       try {
         log.applyRetention(nowMs, this.#options.highWatermarkOf(log.topic, log.partition))
@@ -380,7 +418,7 @@ class Manager implements LogManager {
 
   async stop(): Promise<void> {
     this.#tasks.stop()
-    this.#removals.stop()
+    for (const { removals } of this.#directories) removals.stop()
     this.#waitingForFlush.clear()
     const failed = new Set<string>()
     await Promise.all([...this.#logs.values()].map((log) => this.#close(log, failed)))
@@ -390,7 +428,7 @@ class Manager implements LogManager {
     this.#logs.clear()
     for (const directory of this.#directories) {
       try {
-        if (!failed.has(directory.path)) directory.markClean()
+        if (directory.online && !failed.has(directory.path)) directory.markClean()
       } catch (error) {
         if (!(error instanceof DiskError)) throw error
       }

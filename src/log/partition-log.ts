@@ -112,6 +112,11 @@ export class PartitionLog implements ReplicaLog {
     return this.#place.exists
   }
 
+  /** Before its first record. Throws DiskError. */
+  makeDirectory(): void {
+    if (!this.#place.exists) this.#place.make()
+  }
+
   belongsTo(topicId: string): boolean {
     return this.#place.belongsTo(topicId)
   }

@@ -2,6 +2,8 @@
  * Which segments have their file open and their indexes in memory. Thousands of segments may exist; only those in use
  * cost descriptors and memory. The one unused for longest is put to rest first (second chance, no work per access).
  */
+import { DiskError } from '../env/disk.ts'
+
 export interface Resident {
   /** Set by every access. */
   recentlyUsed: boolean
@@ -44,7 +46,7 @@ export class ResidentSegments {
         segment.recentlyUsed = segment === admitted
         this.#segments.add(segment)
       } else {
-        segment.rest()
+        this.#rest(segment)
         return
       }
     }
@@ -58,7 +60,17 @@ export class ResidentSegments {
       if (segment.isActive || segment === admitted) continue
       total -= segment.indexMemoryBytes
       this.#segments.delete(segment)
+      this.#rest(segment)
+    }
+  }
+
+  /** It may lie on another disk than the one that is to be admitted, and stays where its indexes cannot be written. */
+  #rest(segment: Resident): void {
+    try {
       segment.rest()
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      this.#segments.add(segment)
     }
   }
 }

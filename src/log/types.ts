@@ -145,15 +145,32 @@ export interface ReplicaLog {
   flush(): Promise<void>
 }
 
+export interface PartitionId {
+  readonly topic: string
+  readonly partition: number
+}
+
 /** All replicas on this machine, over the `log.dirs`. */
 export interface LogManager {
   /** Loads every partition directory found, recovering what a crash left. */
   start(): void
   get(topic: string, partition: number): ReplicaLog | undefined
   all(): Iterable<ReplicaLog>
-  /** Existing or new. A new one's directory is made with its first record. */
-  getOrCreate(topic: string, partition: number, topicId: string, config: LogConfig): ReplicaLog
-  /** Renames the directory for asynchronous deletion (`-delete`). */
+  /**
+   * Existing or new. A new one's directory is made with its first record; at once where there are several `log.dirs`.
+   * Throws DiskError: it is not found, is not new (`isNew`, by default true), and a directory that may hold it is offline.
+   */
+  getOrCreate(
+    topic: string,
+    partition: number,
+    topicId: string,
+    config: LogConfig,
+    isNew?: boolean,
+  ): ReplicaLog
+  /**
+   * Renames the directory for asynchronous deletion (`-delete`). Throws DiskError where that fails, or where the partition
+   * may lie in a directory that is offline.
+   */
   remove(topic: string, partition: number): void
   /** High watermarks read from replication-offset-checkpoint; 0 where there is none. */
   checkpointedHighWatermark(topic: string, partition: number): number

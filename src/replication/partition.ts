@@ -1,5 +1,9 @@
-/** One partition that this broker hosts: its role, its in-sync set, its high watermark, and who waits on it. */
+/**
+ * One partition that this broker hosts: its role, its in-sync set, its high watermark, and who waits on it. One whose log
+ * directory has failed is offline: it answers KAFKA_STORAGE_ERROR until the broker starts anew.
+ */
 import { assert } from '../base/assert.ts'
+import { OfflineLog } from '../log/offline-log.ts'
 import type { AbortedTransaction, AppendOptions, AppendOutcome, LogSlice, ReplicaLog } from '../log/types.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
 
@@ -64,13 +68,13 @@ export class Partition {
   readonly topic: string
   readonly index: number
   readonly topicId: string
-  readonly log: ReplicaLog
   isr: readonly number[] = []
   replicas: readonly number[] = []
   leader = -1
   leaderEpoch = -1
   partitionEpoch = -1
   highWatermark: number
+  private current: ReplicaLog
   private readonly brokerId: number
   private readonly waiters = new Set<PartitionWaiter>()
 
@@ -79,8 +83,23 @@ export class Partition {
     this.topic = log.topic
     this.index = log.partition
     this.topicId = log.topicId
-    this.log = log
+    this.current = log
     this.highWatermark = Math.min(Math.max(checkpointedHighWatermark, log.logStartOffset), log.logEndOffset)
+  }
+
+  get log(): ReplicaLog {
+    return this.current
+  }
+
+  get isOffline(): boolean {
+    return this.current instanceof OfflineLog
+  }
+
+  /** The log directory has failed. Whoever waits is answered. */
+  goOffline(): void {
+    this.current = new OfflineLog(this.current, this.current.config)
+    this.leader = -1
+    this.wakeChanged()
   }
 
   get isLeader(): boolean {
@@ -92,8 +111,9 @@ export class Partition {
     return Math.min(this.highWatermark, this.log.firstUnstableOffset)
   }
 
-  /** Takes what the controller decided. False when it is older than what is known. */
+  /** Takes what the controller decided. False when it is older than what is known, or the partition is offline. */
   apply(state: PartitionState): boolean {
+    if (this.isOffline) return false
     if (state.leaderEpoch < this.leaderEpoch) return false
     const opensEpoch = state.leader === this.brokerId && state.leaderEpoch > this.leaderEpoch
     this.leader = state.leader
@@ -109,6 +129,7 @@ export class Partition {
 
   /** Checks leadership and the in-sync set, appends, moves the high watermark. For acks=all callers wait for it. */
   append(records: Buffer, origin: AppendOptions['origin'], requiredAcks: number): AppendOutcome {
+    if (this.isOffline) return this.log.appendAsLeader(records, { leaderEpoch: -1, origin })
     if (!this.isLeader)
       return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, message: 'this broker does not lead the partition' }
     const { minInsyncReplicas } = this.log.config
@@ -158,6 +179,7 @@ export class Partition {
 
   /** The error for a request that names `currentLeaderEpoch` (KIP-320; -1: none), NONE when this leader may answer it. */
   checkLeaderEpoch(currentLeaderEpoch: number): number {
+    if (this.isOffline) return ErrorCode.KAFKA_STORAGE_ERROR
     if (currentLeaderEpoch !== -1 && currentLeaderEpoch < this.leaderEpoch)
       return ErrorCode.FENCED_LEADER_EPOCH
     if (currentLeaderEpoch > this.leaderEpoch) return ErrorCode.UNKNOWN_LEADER_EPOCH
@@ -166,6 +188,7 @@ export class Partition {
 
   /** Raises the log start (DeleteRecords, KIP-107). Gives the new low watermark or an error. */
   deleteRecordsBefore(offset: number): { error: number; lowWatermark: number } {
+    if (this.isOffline) return { error: ErrorCode.KAFKA_STORAGE_ERROR, lowWatermark: -1 }
     if (!this.isLeader) return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, lowWatermark: -1 }
     const wanted = offset === -1 ? this.highWatermark : offset
     if (wanted < 0 || wanted > this.highWatermark)

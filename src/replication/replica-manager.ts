@@ -1,12 +1,19 @@
 /** The partitions of this broker, by name. */
 import type { Logger } from '../env/env.ts'
 import { DiskError } from '../env/disk.ts'
-import type { LogConfig, LogManager } from '../log/types.ts'
+import { OfflineLog } from '../log/offline-log.ts'
+import type { LogConfig, LogManager, PartitionId, ReplicaLog } from '../log/types.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
 import { Partition, type PartitionState } from './partition.ts'
 
 export interface LeadershipListener {
   elected(topic: string, partition: number, leaderEpoch: number): void
   resigned(topic: string, partition: number): void
+}
+
+/** `error`: NONE or KAFKA_STORAGE_ERROR. */
+export interface PartitionAnswer extends PartitionId {
+  readonly error: number
 }
 
 export class ReplicaManager {
@@ -46,39 +53,76 @@ export class ReplicaManager {
     return this.get(topic, partition)?.highWatermark ?? 0
   }
 
-  /** Becomes leader (from the cluster on: or follower) of the partitions that name this broker. */
-  applyLeaderAndIsr(states: readonly PartitionState[]): void {
-    for (const state of states) {
-      if (!state.replicas.includes(this.brokerId)) continue
-      try {
-        const partition = this.get(state.topic, state.partition) ?? this.host(state)
-        const led = partition.isLeader
-        if (!partition.apply(state)) continue
-        if (partition.isLeader) this.listener.elected(state.topic, state.partition, state.leaderEpoch)
-        else if (led) this.listener.resigned(state.topic, state.partition)
-      } catch (error) {
-        if (!(error instanceof DiskError)) throw error
-        const at = `${state.topic}-${state.partition}`
-        this.logger.log('error', 'partition is offline: its log cannot be opened', {
-          partition: at,
-          error: error.message,
-        })
+  /**
+   * Becomes leader (from the cluster on: or follower) of the partitions that name this broker. Says which of them cannot be
+   * served, because their log directory has failed.
+   */
+  applyLeaderAndIsr(states: readonly PartitionState[]): PartitionAnswer[] {
+    const hosted = states.filter(({ replicas }) => replicas.includes(this.brokerId))
+    return hosted.map((state) => {
+      const { topic, partition } = state
+      return { topic, partition, error: this.become(state) }
+    })
+  }
+
+  private become(state: PartitionState): number {
+    const { topic, partition: index } = state
+    try {
+      const partition = this.get(topic, index) ?? this.host(state)
+      const led = partition.isLeader
+      if (partition.apply(state)) {
+        if (partition.isLeader) this.listener.elected(topic, index, state.leaderEpoch)
+        else if (led) this.listener.resigned(topic, index)
       }
+      return partition.isOffline ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error
+      this.logger.log('error', 'partition is offline: its log cannot be opened', {
+        partition: `${topic}-${index}`,
+        error: error.message,
+      })
+      return ErrorCode.KAFKA_STORAGE_ERROR
     }
   }
 
-  stopReplicas(partitions: readonly { topic: string; partition: number }[], deleteLogs: boolean): void {
+  /** Their log directory has failed: they are not served any more, and their coordinators resign. */
+  goOffline(partitions: readonly PartitionId[]): void {
     for (const { topic, partition: index } of partitions) {
-      const hosted = this.byTopic.get(topic)
-      const partition = hosted?.[index]
-      if (partition) {
-        const led = partition.isLeader
-        delete hosted[index]
-        if (!hosted.some(Boolean)) this.byTopic.delete(topic)
-        partition.close()
-        if (led) this.listener.resigned(topic, index)
-      }
-      if (deleteLogs) this.logs.remove(topic, index)
+      const partition = this.get(topic, index)
+      if (!partition || partition.isOffline) continue
+      const led = partition.isLeader
+      partition.goOffline()
+      if (led) this.listener.resigned(topic, index)
+    }
+  }
+
+  /** Says which logs could not be deleted, because their directory has failed. Throws DiskError where a later try may help. */
+  stopReplicas(partitions: readonly PartitionId[], deleteLogs: boolean): PartitionAnswer[] {
+    return partitions.map(({ topic, partition }) => {
+      this.stop(topic, partition)
+      return { topic, partition, error: deleteLogs ? this.deleteLog(topic, partition) : ErrorCode.NONE }
+    })
+  }
+
+  private stop(topic: string, index: number): void {
+    const hosted = this.byTopic.get(topic)
+    const partition = hosted?.[index]
+    if (!partition) return
+    const led = partition.isLeader
+    delete hosted![index]
+    if (!hosted!.some(Boolean)) this.byTopic.delete(topic)
+    partition.close()
+    if (led) this.listener.resigned(topic, index)
+  }
+
+  private deleteLog(topic: string, index: number): number {
+    try {
+      this.logs.remove(topic, index)
+      return ErrorCode.NONE
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== 'IO') throw error
+      this.logger.log('error', 'a log cannot be deleted', { path: error.path, error: error.message })
+      return ErrorCode.KAFKA_STORAGE_ERROR
     }
   }
 
@@ -93,12 +137,25 @@ export class ReplicaManager {
   }
 
   private host(state: PartitionState): Partition {
-    const { topic, partition: index, topicId } = state
-    const log = this.logs.getOrCreate(topic, index, topicId, this.configFor(topic))
+    const { topic, partition: index } = state
+    const log = this.logOf(state)
     const partition = new Partition(this.brokerId, log, this.logs.checkpointedHighWatermark(topic, index))
     let hosted = this.byTopic.get(topic)
     if (!hosted) this.byTopic.set(topic, (hosted = []))
     hosted[index] = partition
     return partition
+  }
+
+  private logOf(state: PartitionState): ReplicaLog {
+    const { topic, partition: index, topicId, isNew } = state
+    const config = this.configFor(topic)
+    try {
+      return this.logs.getOrCreate(topic, index, topicId, config, isNew)
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code === 'NO_SPACE') throw error
+      const partition = `${topic}-${index}`
+      this.logger.log('error', 'a partition is offline', { partition, error: error.message })
+      return new OfflineLog(state, config)
+    }
   }
 }

@@ -167,27 +167,40 @@ describe('a full disk', () => {
   })
 })
 
-describe('a disk with errors', () => {
-  test('a write that fails half way is an error once, and leaves nothing of itself', async () => {
+async function restart(): Promise<void> {
+  await process.stop()
+  process = await startProcess(disk)
+  client = await process.connect()
+}
+
+describe('a disk with errors, the only one', () => {
+  test('a write that fails half way ends the service of the directory until the next start, and leaves nothing of itself', async () => {
     disk.failNext({ operation: 'write', code: 'IO', pathPart: 'kept-0', bytesWritten: 30 })
     expect(await codeOf(client, 'kept', batchOf(['torn']))).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
+    expect(await codeOf(client, 'kept', batchOf(['whole']))).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
+    await restart()
     expect(await codeOf(client, 'kept', batchOf(['whole']))).toBe(ErrorCode.NONE)
     expect(await allValues(client, 'kept')).toEqual(['before', 'whole'])
   })
 
-  test('with flush.messages=1 an fsync that fails is not acknowledged', async () => {
+  test('with flush.messages=1 nothing is acknowledged after an fsync has failed, even if the next one would not', async () => {
     await alterTopic(client, 'kept', 'flush.messages', '1')
-    disk.failNext({ operation: 'sync', code: 'IO', pathPart: 'kept-0' })
-    expect(await codeOf(client, 'kept', batchOf(['perhaps']))).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
     expect(await codeOf(client, 'kept', batchOf(['surely']))).toBe(ErrorCode.NONE)
+    disk.failNext({ operation: 'sync', code: 'IO', pathPart: 'kept-0', losesPages: true })
+    expect(await codeOf(client, 'kept', batchOf(['perhaps']))).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
+    expect(await codeOf(client, 'kept', batchOf(['later']))).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
+    process.kill()
+    disk.crash('drop')
+    process = await startProcess(disk)
+    client = await process.connect()
+    expect(await allValues(client, 'kept')).toEqual(['before', 'surely'])
   })
 
-  test('a read that fails is an error of its partition alone', async () => {
-    await createTopic(client, 'other')
-    await produce(client, 'other', batchOf(['a']))
+  test('a read that fails ends the service until the next start, and loses nothing', async () => {
     disk.failNext({ operation: 'read', code: 'IO', pathPart: 'kept-0' })
     expect((await fetch(client, 'kept')).errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
-    expect(await allValues(client, 'other')).toEqual(['a'])
+    await expect.poll(async () => (await describeTopic(client, 'kept')).partitions[0].leaderId).toBe(-1)
+    await restart()
     expect(await allValues(client, 'kept')).toEqual(['before'])
   })
 
@@ -199,24 +212,33 @@ describe('a disk with errors', () => {
       timestampMs: Date.now(),
     })
     expect(await codeOf(client, 'kept', batch)).toBe(ErrorCode.NONE)
-    await process.stop()
-    process = await startProcess(disk)
-    client = await process.connect()
+    await restart()
     disk.failNext({ operation: 'read', code: 'IO', pathPart: '.snapshot' })
     expect(await codeOf(client, 'kept', batch)).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
+    await restart()
     expect(await produce(client, 'kept', batch)).toMatchObject({ errorCode: 0, baseOffset: 1 })
     expect(await allValues(client, 'kept')).toEqual(['before', 'once'])
   })
 
-  test('a topic whose directory cannot be renamed goes at the next try', async () => {
+  test('a topic whose directory cannot be renamed goes at the next start', async () => {
     disk.failNext({ operation: 'rename', code: 'IO', pathPart: 'kept-0' })
     const request = { topicNames: ['kept'], timeoutMs: 5000 }
     expect((await client.request(deleteTopicsApi, 5, request)).responses[0].errorCode).toBe(ErrorCode.NONE)
     expect((await describeTopic(client, 'kept')).errorCode).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     expect(await createTopic(client, 'kept')).toBe(ErrorCode.TOPIC_ALREADY_EXISTS)
-    ;(await process.waitsFor(RETRY_MS)).fire()
+    await restart()
     await expect.poll(() => createTopic(client, 'kept')).toBe(ErrorCode.NONE)
     expect(await allValues(client, 'kept')).toEqual([])
     expect(await codeOf(client, 'kept', batchOf(['new']))).toBe(ErrorCode.NONE)
+  })
+
+  test('a topic that cannot go now, on a full disk, goes at the next try', async () => {
+    disk.failNext({ operation: 'rename', code: 'NO_SPACE', pathPart: 'kept-0' })
+    const request = { topicNames: ['kept'], timeoutMs: 5000 }
+    expect((await client.request(deleteTopicsApi, 5, request)).responses[0].errorCode).toBe(ErrorCode.NONE)
+    expect(await createTopic(client, 'kept')).toBe(ErrorCode.TOPIC_ALREADY_EXISTS)
+    ;(await process.waitsFor(RETRY_MS)).fire()
+    await expect.poll(() => createTopic(client, 'kept')).toBe(ErrorCode.NONE)
+    expect(await allValues(client, 'kept')).toEqual([])
   })
 })

@@ -1,7 +1,12 @@
 /** Controllers and topic administration on one embedded store in virtual time, with brokers that only remember. */
 import { MetadataCache } from '../../src/broker/metadata-cache.ts'
 import { Controller } from '../../src/controller/controller.ts'
-import type { BrokerChannel, MetadataUpdate, PartitionState } from '../../src/controller/metadata.ts'
+import type {
+  BrokerChannel,
+  MetadataUpdate,
+  PartitionAnswer,
+  PartitionState,
+} from '../../src/controller/metadata.ts'
 import { prepareCluster, registerBroker } from '../../src/controller/registration.ts'
 import { TopicAdmin, internalTopics } from '../../src/controller/topic-admin.ts'
 import type { TopicSettings } from '../../src/controller/topic-admin.ts'
@@ -11,6 +16,7 @@ import type { CoordinationSession } from '../../src/env/coordination.ts'
 import type { Disk } from '../../src/env/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { SimScheduler } from '../../src/env/sim/scheduler.ts'
+import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import { CrashDisk } from '../coordination/crash-disk.ts'
 
 export interface Call {
@@ -27,6 +33,8 @@ export class SimBroker {
   readonly controller: Controller
   readonly topics: TopicAdmin
   readonly calls: Call[] = []
+  /** Partitions (`topic-0`) whose log directory has failed. */
+  readonly lost = new Set<string>()
   readonly settings: { -readonly [K in keyof TopicSettings]: TopicSettings[K] }
 
   constructor(cluster: SimCluster, id: number, session: CoordinationSession) {
@@ -66,13 +74,24 @@ export class SimBroker {
 
   channel(): BrokerChannel {
     return {
-      leaderAndIsr: (states) => void this.calls.push({ type: 'leaderAndIsr', states }),
+      leaderAndIsr: (states) => {
+        this.calls.push({ type: 'leaderAndIsr', states })
+        return states.map(({ topic, partition }) => this.answerOf(topic, partition))
+      },
       updateMetadata: (update) => {
         this.calls.push({ type: 'updateMetadata', update })
         this.metadata.updateMetadata(update)
       },
-      stopReplicas: (partitions) => void this.calls.push({ type: 'stopReplicas', partitions }),
+      stopReplicas: (partitions) => {
+        this.calls.push({ type: 'stopReplicas', partitions })
+        return partitions.map(({ topic, partition }) => this.answerOf(topic, partition))
+      },
     }
+  }
+
+  private answerOf(topic: string, partition: number): PartitionAnswer {
+    const isLost = this.lost.has(`${topic}-${partition}`)
+    return { topic, partition, error: isLost ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE }
   }
 
   callsOf(type: Call['type']): Call[] {

@@ -1,7 +1,9 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { tellOfFailedLogDir } from '../../src/controller/log-dir-events.ts'
 import { generateBrokerId, prepareCluster, registerBroker } from '../../src/controller/registration.ts'
 import { INITIAL_PATHS } from '../../src/controller/znodes.ts'
-import { SimCluster, newTopic } from './cluster.ts'
+import { ZERO_UUID } from '../../src/protocol/schema.ts'
+import { SimCluster, newTopic, type SimBroker } from './cluster.ts'
 
 const json = (data: Buffer | null): unknown => JSON.parse(data!.toString())
 
@@ -78,6 +80,7 @@ test('a new topic gets partition states as Kafka writes them, and the broker hea
     replicas: [1],
     partitionEpoch: 0,
     isNew: true,
+    offlineReplicas: [],
   })
 })
 
@@ -205,4 +208,67 @@ test('a deletion that waits for a broker goes on when the broker comes', async (
   expect(back.callsOf('stopReplicas').flatMap(({ partitions }) => partitions)).toHaveLength(2)
   expect(await cluster.until(one.session.exists('/brokers/topics/t'))).toBeNull()
   expect(one.metadata.topic('t')).toBeUndefined()
+})
+
+const stateOf = async (cluster: SimCluster, broker: SimBroker, topic: string) => {
+  return json((await cluster.until(broker.session.get(`/brokers/topics/${topic}/partitions/0/state`))).data)
+}
+
+async function loseLogDir(cluster: SimCluster, broker: SimBroker, ...partitions: string[]): Promise<void> {
+  for (const partition of partitions) broker.lost.add(partition)
+  const { timers } = cluster.scheduler
+  const world = { session: broker.session, timers, logger: cluster.logger }
+  await cluster.until(tellOfFailedLogDir(world, broker.id))
+  await cluster.scheduler.settle()
+}
+
+describe('a broker that has lost a log directory', () => {
+  test('leads nothing of it any more: the next in-sync replica does, and everybody is told', async () => {
+    const cluster = new SimCluster()
+    const one = await cluster.addBroker(1)
+    const two = await cluster.addBroker(2)
+    const assignments = [{ partitionIndex: 0, brokerIds: [1, 2] }]
+    const topics = ['a', 'b'].map((name) => ({ ...newTopic(name), assignments }))
+    await cluster.until(one.topics.createTopics(topics, { timeoutMs: 1000, validateOnly: false }))
+    two.calls.length = 0
+    await loseLogDir(cluster, one, 'a-0')
+    expect(await stateOf(cluster, one, 'a')).toMatchObject({ leader: 2, leader_epoch: 1, isr: [2] })
+    expect(await stateOf(cluster, one, 'b')).toMatchObject({ leader: 1, leader_epoch: 0, isr: [1, 2] })
+    const told = { topic: 'a', leader: 2, isr: [2], offlineReplicas: [1] }
+    expect(two.calls[0]).toMatchObject({ type: 'leaderAndIsr', states: [told] })
+    expect(two.metadata.partition('a', 0)).toMatchObject({ leader: 2, offlineReplicas: [1] })
+    expect(two.metadata.partition('b', 0)).toMatchObject({ leader: 1, offlineReplicas: [] })
+    expect(await cluster.until(one.session.children('/log_dir_event_notification'))).toEqual([])
+  })
+
+  test('leaves a partition without a leader when it had the only in-sync replica, which stays in the set', async () => {
+    const cluster = new SimCluster()
+    const broker = await cluster.addBroker(1)
+    await cluster.until(
+      broker.topics.createTopics([newTopic('t', 1, 1)], { timeoutMs: 1000, validateOnly: false }),
+    )
+    await loseLogDir(cluster, broker, 't-0')
+    expect(await stateOf(cluster, broker, 't')).toMatchObject({ leader: -1, leader_epoch: 1, isr: [1] })
+    expect(broker.metadata.partition('t', 0)).toMatchObject({ leader: -1, offlineReplicas: [1] })
+    const reopened = new SimCluster({ disk: cluster.disk })
+    const again = await reopened.addBroker(1)
+    expect(again.metadata.partition('t', 0)).toMatchObject({ leader: 1, leaderEpoch: 2, offlineReplicas: [] })
+  })
+
+  test('keeps the order to delete a topic that it cannot delete, until it is there anew', async () => {
+    const cluster = new SimCluster()
+    const broker = await cluster.addBroker(1)
+    await cluster.until(
+      broker.topics.createTopics([newTopic('t', 1, 1)], { timeoutMs: 1000, validateOnly: false }),
+    )
+    broker.lost.add('t-0')
+    const wanted = { name: 't', topicId: ZERO_UUID }
+    await cluster.until(broker.topics.deleteTopics([wanted], { timeoutMs: 1000 }))
+    await cluster.scheduler.settle()
+    expect(await cluster.until(broker.session.children('/admin/delete_topics'))).toEqual(['t'])
+    const reopened = new SimCluster({ disk: cluster.disk })
+    const again = await reopened.addBroker(1)
+    await reopened.scheduler.settle()
+    expect(await reopened.until(again.session.children('/brokers/topics'))).toEqual([])
+  })
 })

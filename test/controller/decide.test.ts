@@ -1,6 +1,7 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { assignReplicas } from '../../src/controller/decide/assign-replicas.ts'
+import { decideLeadership } from '../../src/controller/decide/offline-replicas.ts'
 import { decideNewPartition } from '../../src/controller/decide/new-partition.ts'
 import { decideDeletion } from '../../src/controller/decide/topic-deletion.ts'
 
@@ -92,9 +93,36 @@ test('the first live replica leads a new partition and all live ones are in sync
   expect(decideNewPartition([3], new Set([1]), 7)).toBeNull()
 })
 
+describe('when replicas are not online', () => {
+  const current = { leader: 1, leaderEpoch: 4, isr: [1, 2, 3], controllerEpoch: 1, recovering: false }
+  const decide = (isr: number[], replicas: number[], online: number[], leader = 1) =>
+    decideLeadership({ ...current, isr, leader }, replicas, (id) => online.includes(id), 7)
+
+  test('the first assigned replica that is in sync leads instead of a leader that is lost', () => {
+    expect(decide([1, 2, 3], [1, 3, 2], [2, 3])).toMatchObject({ leader: 3, isr: [2, 3], leaderEpoch: 5 })
+    expect(decide([1, 2], [1, 3, 2], [2, 3])).toMatchObject({ leader: 2, isr: [2], controllerEpoch: 7 })
+  })
+
+  test('a follower that is lost leaves the in-sync set', () => {
+    expect(decide([1, 2, 3], [1, 2, 3], [1, 3])).toMatchObject({ leader: 1, isr: [1, 3], leaderEpoch: 5 })
+  })
+
+  test('nobody leads without an in-sync replica, and the set stays', () => {
+    expect(decide([1], [1, 2], [2])).toMatchObject({ leader: -1, isr: [1], leaderEpoch: 5 })
+    expect(decide([1], [1, 2], [2], -1)).toBeNull()
+    expect(decide([1], [1, 2], [1, 2], -1)).toMatchObject({ leader: 1, isr: [1], leaderEpoch: 5 })
+  })
+
+  test('nothing changes where nothing is lost', () => {
+    expect(decide([1, 2], [1, 2, 3], [1, 2])).toBeNull()
+  })
+})
+
 test('a topic is deleted when all its brokers can be told', () => {
-  const topic = { replicas: [[1, 2], [2]] }
+  const topic = { replicas: [[1, 2], [2]], offlineReplicas: [] }
   expect(decideDeletion(topic, new Set([1, 2]), true)).toBe('delete')
+  const lost = { ...topic, offlineReplicas: [[], [2]] }
+  expect(decideDeletion(lost, new Set([1, 2]), true)).toBe('wait-for-brokers')
   expect(decideDeletion(topic, new Set([2]), true)).toBe('wait-for-brokers')
   expect(decideDeletion(topic, new Set([1, 2]), false)).toBe('drop-marker')
   expect(decideDeletion(undefined, new Set(), true)).toBe('drop-marker')

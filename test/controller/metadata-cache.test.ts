@@ -20,6 +20,7 @@ const state = (topic: string, partition: number, more: Partial<PartitionState> =
   replicas: [1, 2],
   partitionEpoch: 0,
   isNew: false,
+  offlineReplicas: [],
   ...more,
 })
 const update = (more: Partial<MetadataUpdate>): MetadataUpdate => {

@@ -20,6 +20,8 @@ export interface PlannedFailure {
   readonly pathPart?: string
   /** Of a failing write: how many bytes get through. */
   readonly bytesWritten?: number
+  /** Of a failing sync: the pages that could not be written are dropped, and a later sync finds nothing left to write. */
+  readonly losesPages?: boolean
 }
 
 /** What is about to change on the disk; `write` is there where bytes of a file are. */
@@ -38,6 +40,14 @@ class FileNode {
   durable = Buffer.alloc(0)
   unsynced: Change[] = []
   modifiedMs = 0
+
+  #lostPages = false
+
+  /** What was not synced is in memory only, and no sync will find it. */
+  losePages(): void {
+    this.unsynced = []
+    this.#lostPages = true
+  }
 
   apply(change: Change): void {
     if (change.type === 'truncate') this.#resize(change.size)
@@ -85,10 +95,12 @@ class FileNode {
   crash(mode: CrashMode, random: Random): void {
     const changes = this.unsynced
     this.unsynced = []
-    if (mode !== 'keep' && changes.length > 0) {
+    if (this.#lostPages || (mode !== 'keep' && changes.length > 0)) {
       this.reset(this.durable)
       if (mode === 'random') this.#applySome(changes, random)
+      if (mode === 'keep') for (const change of changes) this.apply(change)
     }
+    this.#lostPages = false
     this.durable = Buffer.from(this.bytes.subarray(0, this.size))
   }
 
@@ -185,6 +197,8 @@ export class SimDisk implements Disk {
   #failures: PlannedFailure[] = []
   /** Told of each step before it is taken. For tests that end the process there: see `clone`. */
   onStep: ((step: DiskStep) => void) | null = null
+  /** Paths below which everything fails. */
+  readonly #broken = new Map<string, DiskErrorCode>()
 
   constructor(options: SimDiskOptions) {
     this.#random = options.random
@@ -221,8 +235,27 @@ export class SimDisk implements Disk {
     this.#failures.push(failure)
   }
 
+  /** The disk that holds this directory fails, for every process, until it is repaired. */
+  breakDirectory(path: string, code: DiskErrorCode = 'IO'): void {
+    this.#broken.set(path, code)
+  }
+
+  /** It works again, and has what it had. */
+  repairDirectory(path: string): void {
+    this.#broken.delete(path)
+  }
+
+  /** Throws where the disk that holds it is broken. */
+  meetBroken(path: string): void {
+    for (const [directory, code] of this.#broken) {
+      if (`${path}/`.startsWith(`${directory}/`))
+        throw new DiskError(code, path, `${code}: ${path} (simulated, the disk is broken)`)
+    }
+  }
+
   /** A step of this kind begins. Throws if a failure was planned for it. */
   meetFailure(operation: DiskOperation, path: string): void {
+    this.meetBroken(path)
     if (this.onStep !== null && operation !== 'read' && operation !== 'open') this.onStep({ operation, path })
     const failure = this.takeFailure(operation, path)
     if (failure) throw new DiskError(failure.code, path, `${failure.code}: ${operation} ${path} (simulated)`)
@@ -316,6 +349,7 @@ export class SimDisk implements Disk {
   }
 
   stat(path: string): DiskStat | null {
+    this.meetBroken(path)
     const node = this.#find(path)
     if (node === undefined) return null
     if (node instanceof DirectoryNode) return { size: 0, modifiedMs: 0, isDirectory: true }
@@ -323,6 +357,7 @@ export class SimDisk implements Disk {
   }
 
   list(path: string): string[] {
+    this.meetBroken(path)
     return [...this.#directory(path).entries.keys()].sort()
   }
 
@@ -362,6 +397,7 @@ export class SimDisk implements Disk {
   }
 
   setModifiedTime(path: string, modifiedMs: number): void {
+    this.meetBroken(path)
     this.#file(path).modifiedMs = modifiedMs
   }
 
@@ -377,7 +413,12 @@ export class SimDisk implements Disk {
     return { release: () => this.#locks.delete(path) }
   }
 
-  space(): { totalBytes: number; usableBytes: number } {
+  space(path: string): { totalBytes: number; usableBytes: number } {
+    this.meetBroken(path)
+    return this.room()
+  }
+
+  room(): { totalBytes: number; usableBytes: number } {
     const totalBytes = Math.min(this.capacityBytes, Number.MAX_SAFE_INTEGER)
     return { totalBytes, usableBytes: Math.max(0, totalBytes - this.usedBytes()) }
   }
@@ -414,6 +455,7 @@ class SimFile implements DiskFile {
 
   write(chunks: readonly Uint8Array[], position: number): void {
     this.#check()
+    this.#disk.meetBroken(this.path)
     const bytes = Buffer.concat(chunks)
     this.#disk.onStep?.({ operation: 'write', path: this.path, write: { position, bytes } })
     const failure = this.#disk.takeFailure('write', this.path)
@@ -422,7 +464,7 @@ class SimFile implements DiskFile {
       throw new DiskError(failure.code, this.path, `${failure.code}: write ${this.path} (simulated)`)
     }
     const growth = Math.max(0, position + bytes.length - this.#node.size)
-    const room = this.#disk.capacityBytes === Infinity ? Infinity : this.#disk.space().usableBytes
+    const room = this.#disk.capacityBytes === Infinity ? Infinity : this.#disk.room().usableBytes
     if (growth > room) {
       this.#apply({ type: 'write', position, bytes: bytes.subarray(0, bytes.length - (growth - room)) })
       throw new DiskError('NO_SPACE', this.path, `no space left on device, write ${this.path}`)
@@ -445,12 +487,13 @@ class SimFile implements DiskFile {
 
   size(): number {
     this.#check()
+    this.#disk.meetBroken(this.path)
     return this.#node.size
   }
 
   async sync(): Promise<void> {
     this.#check()
-    this.#disk.meetFailure('sync', this.path)
+    this.#meetSyncFailure()
     const { generation } = this.#disk
     const covered = this.#node.unsynced.at(-1)
     await Promise.resolve()
@@ -462,8 +505,17 @@ class SimFile implements DiskFile {
 
   syncNow(): void {
     this.#check()
-    this.#disk.meetFailure('sync', this.path)
+    this.#meetSyncFailure()
     this.#node.settle(this.#node.unsynced.length)
+  }
+
+  #meetSyncFailure(): void {
+    this.#disk.meetBroken(this.path)
+    this.#disk.onStep?.({ operation: 'sync', path: this.path })
+    const failure = this.#disk.takeFailure('sync', this.path)
+    if (failure === undefined) return
+    if (failure.losesPages) this.#node.losePages()
+    throw new DiskError(failure.code, this.path, `${failure.code}: sync ${this.path} (simulated)`)
   }
 
   close(): void {
