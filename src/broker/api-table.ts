@@ -78,6 +78,6 @@ export const apiTable: ReadonlyMap<number, ApiRow> = new Map(
 
 export const advertisedApis = [...apiTable.values()].map(({ api }) => ({
   apiKey: api.key,
-  minVersion: api.advertisedMin,
+  minVersion: api.versions[0],
   maxVersion: api.versions[1],
 }))

@@ -19,6 +19,7 @@ import { advertisedApis } from './api-table.ts'
 import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
 import { ConfigAdmin } from './config/config-admin.ts'
 import { FetchSessionCache } from './fetch-sessions.ts'
+import { MessageConversions } from './message-conversions.ts'
 import { MetadataCache } from './metadata-cache.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { ReplicatedLog } from './replicated-log.ts'
@@ -51,6 +52,7 @@ export function buildParts(
   const { brokerId, clusterId } = identity
   const { timers, clock, logger, random } = env
   const metadata = new MetadataCache(clusterId, timers)
+  const conversions = new MessageConversions()
   const topicConfigs = new TopicConfigs(config, (topic) => configAdmin.topicOverrides(topic))
   const configFor = topicConfigs.logConfig.bind(topicConfigs)
   const logs: LogManager = createLogManager({
@@ -88,7 +90,7 @@ export function buildParts(
     timers,
     random,
     logger,
-    channelTo: () => localChannel({ metadata, replicas, topicConfigs, groups }),
+    channelTo: () => localChannel({ metadata, replicas, topicConfigs, groups, conversions }),
     deletionEnabled: () => config.get('delete.topic.enable'),
   })
   const topics = new TopicAdmin({
@@ -134,6 +136,7 @@ export function buildParts(
     groups,
     producerIds,
     fetchSessions,
+    conversions,
     advertisedApis,
   }
   return { services, controller, topicConfigs, groups, logs, configAdmin }
@@ -145,8 +148,9 @@ function localChannel(parts: {
   replicas: ReplicaManager
   topicConfigs: TopicConfigs
   groups: GroupCoordinator
+  conversions: MessageConversions
 }): BrokerChannel {
-  const { metadata, replicas, topicConfigs, groups } = parts
+  const { metadata, replicas, topicConfigs, groups, conversions } = parts
   return {
     async leaderAndIsr(states) {
       await topicConfigs.load(states.map(({ topic }) => topic))
@@ -155,6 +159,7 @@ function localChannel(parts: {
     updateMetadata(update) {
       const deleted = update.deletedTopics.flatMap((topic) => {
         topicConfigs.forget(topic)
+        conversions.forget(topic)
         return (metadata.topic(topic)?.partitions ?? []).map(({ index }) => ({ topic, partition: index }))
       })
       metadata.updateMetadata(update)

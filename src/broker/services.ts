@@ -5,6 +5,7 @@ import type { GroupCoordinator } from '../coordinator/groups/group-coordinator.t
 import type { ReplicaManager } from '../replication/replica-manager.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import type { ConfigAdmin } from './config/config-admin.ts'
+import type { MessageConversions } from './message-conversions.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import type { TopicAdmin } from '../controller/topic-admin.ts'
 import type { FetchSessionCache } from './fetch-sessions.ts'
@@ -26,6 +27,7 @@ export interface Services {
   readonly groups: GroupCoordinator
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessionCache
+  readonly conversions: MessageConversions
   /** What ApiVersions tells, computed from the api-table. */
   readonly advertisedApis: readonly { apiKey: number; minVersion: number; maxVersion: number }[]
 }

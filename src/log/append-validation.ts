@@ -1,5 +1,8 @@
 /** What is asked of record bytes before they enter a log as this broker's own (Produce; Kafka's LogValidator). */
+import { batchOfMessages } from '../protocol/message-set/batch-of-messages.ts'
+import { checkMessageSet } from '../protocol/message-set/check-message-set.ts'
 import * as batch from '../protocol/record-batch.ts'
+import { SMALLEST_MESSAGE_BYTES } from '../protocol/message-set/message.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
 import type { AppendOutcome, LogConfig } from './types.ts'
 
@@ -9,9 +12,11 @@ export type Validated =
   | { readonly fault: AppendFault }
   | {
       readonly fault: null
-      /** What to append: the caller's bytes, or a recompressed batch. */
+      /** What to append: the caller's bytes, or a batch made of them. */
       readonly records: Buffer
       readonly maxTimestampMs: number
+      /** The records that a new batch was made of: they came in an older format, or with another codec. */
+      readonly convertedRecords: number
     }
 
 /** The most that one compressed batch may unpack to while it is checked. */
@@ -25,8 +30,10 @@ function invalid(message: string): Validated {
   return { fault: fault(ErrorCode.INVALID_RECORD, message) }
 }
 
-/** Produce v3 and later: exactly one batch of magic 2 a partition, as a client may write it. */
+/** Exactly one batch of magic 2, or a message set of format 0 or 1, as a client may write it. */
 export function validateClientBatch(records: Buffer, config: LogConfig, nowMs: number): Validated {
+  const format = records.length >= SMALLEST_MESSAGE_BYTES ? batch.magic(records, 0) : batch.MAGIC_V2
+  if (format === 0 || format === 1) return convertMessageSet(records, config, nowMs)
   if (records.length < batch.BATCH_OVERHEAD) {
     return invalid('Produce requests must contain exactly one record batch per partition')
   }
@@ -74,24 +81,40 @@ function badClaim(records: Buffer): string | null {
  * costs.
  */
 export function validateRecords(records: Buffer, config: LogConfig, nowMs: number): Validated {
-  const verdict = batch.checkRecords(records, 0, {
-    keyRequired: config.cleanupPolicy.includes('compact'),
-    earliestTimestampMs: nowMs - config.messageTimestampBeforeMaxMs,
-    latestTimestampMs: nowMs + config.messageTimestampAfterMaxMs,
-    logAppendTime: config.messageTimestampType === 'LogAppendTime',
-    maxDecompressedBytes: MAX_DECOMPRESSED_BYTES,
-  })
+  const verdict = batch.checkRecords(records, 0, rulesOf(config, nowMs))
   if (verdict.fault !== null) {
     const { error, message } = verdict.fault
     return { fault: { error: ErrorCode[error], message, recordErrors: verdict.recordErrors } }
   }
   const codec = targetCodec(config)
   if (codec === null || codec === batch.codecOf(batch.attributes(records, 0))) {
-    return { fault: null, records, maxTimestampMs: verdict.maxTimestampMs }
+    return { fault: null, records, maxTimestampMs: verdict.maxTimestampMs, convertedRecords: 0 }
   }
   const recompressed = recompress(records, codec)
   if (recompressed.length > config.maxMessageBytes) return { fault: tooLarge(recompressed.length, config) }
-  return { fault: null, records: recompressed, maxTimestampMs: verdict.maxTimestampMs }
+  const convertedRecords = batch.recordCount(records, 0)
+  return { fault: null, records: recompressed, maxTimestampMs: verdict.maxTimestampMs, convertedRecords }
+}
+
+function rulesOf(config: LogConfig, nowMs: number): batch.RecordRules {
+  return {
+    keyRequired: config.cleanupPolicy.includes('compact'),
+    earliestTimestampMs: nowMs - config.messageTimestampBeforeMaxMs,
+    latestTimestampMs: nowMs + config.messageTimestampAfterMaxMs,
+    logAppendTime: config.messageTimestampType === 'LogAppendTime',
+    maxDecompressedBytes: MAX_DECOMPRESSED_BYTES,
+  }
+}
+
+/** Old formats are not written: what came in one is one batch of magic 2 (inter.broker.protocol.version 3.0 and later). */
+function convertMessageSet(records: Buffer, config: LogConfig, nowMs: number): Validated {
+  const { maxMessageBytes } = config
+  const { fault: refusal, set } = checkMessageSet(records, { ...rulesOf(config, nowMs), maxMessageBytes })
+  if (refusal !== null) return { fault: fault(ErrorCode[refusal.error], refusal.message) }
+  const converted = batchOfMessages(set, targetCodec(config) ?? set.codec)
+  if (converted.length > maxMessageBytes) return { fault: tooLarge(converted.length, config) }
+  const { maxTimestampMs, count } = set
+  return { fault: null, records: converted, maxTimestampMs, convertedRecords: count }
 }
 
 /** null: as the producer sent it. */
@@ -136,5 +159,5 @@ export function validateOwnBatches(records: Buffer): Validated {
     maxTimestampMs = Math.max(maxTimestampMs, batch.maxTimestamp(records, position))
     position += batch.batchSize(records, position)
   }
-  return { fault: null, records, maxTimestampMs }
+  return { fault: null, records, maxTimestampMs, convertedRecords: 0 }
 }

@@ -95,6 +95,7 @@ export class LogProducers {
           lastOffset,
           logAppendTimeMs: timestampMs,
           duplicate: true,
+          convertedRecords: 0,
         }
       }
     }

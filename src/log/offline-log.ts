@@ -65,6 +65,10 @@ export class OfflineLog implements ReplicaLog {
     throw this.#offline()
   }
 
+  segmentMarks(): never {
+    throw this.#offline()
+  }
+
   endOffsetForEpoch(): EpochEndOffset {
     throw this.#offline()
   }

@@ -26,6 +26,7 @@ import type {
   LogSlice,
   ReadOptions,
   ReplicaLog,
+  SegmentMark,
   TimestampOffset,
 } from './types.ts'
 
@@ -196,7 +197,15 @@ export class PartitionLog implements ReplicaLog {
     this.#epochs.assign(options.leaderEpoch, chunk.firstOffset)
     this.#producers.record(chunk.bytes, this.#segments.active!)
     const { firstOffset, lastOffset } = chunk
-    return { error: ErrorCode.NONE, firstOffset, lastOffset, logAppendTimeMs, duplicate: false }
+    const { convertedRecords } = valid
+    return {
+      error: ErrorCode.NONE,
+      firstOffset,
+      lastOffset,
+      logAppendTimeMs,
+      duplicate: false,
+      convertedRecords,
+    }
   }
 
   /** null when it was written. */
@@ -289,6 +298,16 @@ export class PartitionLog implements ReplicaLog {
 
   abortedTransactions(fromOffset: number, upperBoundOffset: number): AbortedTransaction[] {
     return this.#segments.abortedTransactions(fromOffset, upperBoundOffset)
+  }
+
+  segmentMarks(): SegmentMark[] {
+    const marks = this.#segments.all.map((segment) => ({
+      offset: Math.max(segment.baseOffset, this.#logStartOffset),
+      modifiedMs: segment.modifiedMs(),
+    }))
+    const isEmpty = marks.length > 0 && this.#segments.active!.sizeBytes === 0
+    if (!isEmpty) marks.push({ offset: this.#logEndOffset, modifiedMs: this.#host.nowMs() })
+    return marks
   }
 
   offsetForTimestamp(timestampMs: number): TimestampOffset | null {

@@ -49,6 +49,8 @@ export type AppendOutcome =
       readonly logAppendTimeMs: number
       /** The batch was there already (same producer, same sequence): its first offsets are given, nothing was written. */
       readonly duplicate: boolean
+      /** Records that were not written as they came: their format was older, or the topic has another codec. */
+      readonly convertedRecords: number
     }
   | {
       readonly error: number
@@ -89,6 +91,11 @@ export interface EpochEndOffset {
   readonly leaderEpoch: number
   /** -1 when undefined */
   readonly endOffset: number
+}
+
+export interface SegmentMark {
+  readonly offset: number
+  readonly modifiedMs: number
 }
 
 /** One replica's records on this machine's disk. All methods are synchronous unless they say otherwise. */
@@ -132,6 +139,11 @@ export interface ReplicaLog {
   offsetForTimestamp(timestampMs: number): TimestampOffset | null
   /** The record with the greatest timestamp (ListOffsets -3); null when empty. */
   offsetOfMaxTimestamp(): TimestampOffset | null
+  /**
+   * Where each segment begins (within the log) and when it was last written; then, where the last one has bytes, the log's
+   * end, written now. At least one, oldest first: ListOffsets 0 goes by them. Throws DiskError.
+   */
+  segmentMarks(): SegmentMark[]
   endOffsetForEpoch(leaderEpoch: number): EpochEndOffset
   /** The leader epoch that an offset was written under; -1 when unknown. */
   epochForOffset(offset: number): number

@@ -16,6 +16,9 @@ interface Lz4Native {
 const native = lazyNative<Lz4Native>('lz4-napi')
 
 const MAGIC = 0x184d2204
+/** The descriptor, which the header's checksum covers, begins with the flags. */
+const DESCRIPTOR_AT = 4
+const FLAGS_AT = 4
 const FLAG_BLOCK_CHECKSUM = 0x10
 const FLAG_CONTENT_SIZE = 0x08
 const FLAG_CONTENT_CHECKSUM = 0x04
@@ -27,7 +30,7 @@ const MAX_GROWTH = 255
 export function compressLz4(data: Buffer): Buffer {
   const library = loaded()
   const header = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0])
-  header[6] = (xxhash32(header, 4, 6) >>> 8) & 0xff
+  setHeaderChecksum(header, 'right')
   const parts: Buffer[] = [header]
   for (let at = 0; at < data.length; at += WRITE_BLOCK_BYTES) {
     const input = data.subarray(at, Math.min(at + WRITE_BLOCK_BYTES, data.length))
@@ -105,15 +108,15 @@ interface FrameHeader {
 
 function readFrameHeader(data: Buffer): FrameHeader {
   if (data.length < 7 || data.readUInt32LE(0) !== MAGIC) throw corrupt('lz4: not a frame')
-  const flags = data[4]
+  const flags = data[FLAGS_AT]
   const blockCode = data[5] >> 4
   if (flags >> 6 !== 1) throw corrupt(`lz4: frame version ${flags >> 6} is not supported`)
   if ((flags & 0x20) === 0) throw corrupt('lz4: dependent blocks are not supported')
   if ((flags & 0x03) !== 0 || (data[5] & 0x8f) !== 0) throw corrupt('lz4: reserved bits are set')
   if (blockCode < 4) throw corrupt(`lz4: block size code ${blockCode} is not defined`)
-  const checksumAt = flags & FLAG_CONTENT_SIZE ? 14 : 6
+  const checksumAt = checksumPosition(flags)
   if (checksumAt >= data.length) throw corrupt('lz4: the frame header is cut short')
-  if (data[checksumAt] !== ((xxhash32(data, 4, checksumAt) >>> 8) & 0xff)) {
+  if (data[checksumAt] !== headerChecksum(data, DESCRIPTOR_AT, checksumAt)) {
     throw corrupt('lz4: header checksum mismatch')
   }
   return {
@@ -122,6 +125,22 @@ function readFrameHeader(data: Buffer): FrameHeader {
     blockChecksum: (flags & FLAG_BLOCK_CHECKSUM) !== 0,
     contentChecksum: (flags & FLAG_CONTENT_CHECKSUM) !== 0,
   }
+}
+
+/**
+ * Writes the checksum byte of a frame's header, where there is one. `with magic`: over the frame's magic too, which the format
+ * does not want and clients of message format 0 did.
+ */
+export function setHeaderChecksum(frame: Buffer, how: 'right' | 'with magic'): void {
+  const checksumAt = checksumPosition(frame[FLAGS_AT])
+  if (checksumAt >= frame.length) return
+  frame[checksumAt] = headerChecksum(frame, how === 'right' ? DESCRIPTOR_AT : 0, checksumAt)
+}
+
+const checksumPosition = (flags: number): number => (flags & FLAG_CONTENT_SIZE ? 14 : 6)
+
+function headerChecksum(frame: Buffer, start: number, end: number): number {
+  return (xxhash32(frame, start, end) >>> 8) & 0xff
 }
 
 function readLength(data: Buffer, at: number): number {

@@ -72,7 +72,8 @@ function compressed(plain: Buffer, codec: number, level: number | undefined): Bu
   return batch
 }
 
-function bodySize(record: RecordInput, timestampDelta: number, offsetDelta: number): number {
+/** The bytes of a record behind its length. */
+export function bodySize(record: RecordInput, timestampDelta: number, offsetDelta: number): number {
   let size = 1 + sizeOfVarint(timestampDelta) + sizeOfVarint(offsetDelta)
   size += sizeOfBytes(record.key) + sizeOfBytes(record.value)
   const headers = record.headers ?? []
@@ -90,14 +91,15 @@ const sizeOfBytes = (bytes: Buffer | null): number =>
 /** Zig-zag, for any safe integer. */
 const zigZag = (value: number): number => (value < 0 ? -2 * value - 1 : 2 * value)
 
-function sizeOfVarint(value: number): number {
+export function sizeOfVarint(value: number): number {
   let size = 1
   for (let raw = zigZag(value); raw >= 0x80; raw = Math.floor(raw / 0x80)) size++
   return size
 }
 
-class RecordWriter {
-  private at: number
+/** Writes records, one after the other. */
+export class RecordWriter {
+  at: number
   private readonly bytes: Buffer
 
   constructor(bytes: Buffer, at: number) {

@@ -187,20 +187,30 @@ function recordFault(cursor: RecordCursor, times: BatchTimes, rules: RecordRules
     return invalidRecord('Compacted topic cannot accept message without key')
   }
   const timestampMs = times.ownMs ?? times.baseMs + cursor.timestampDelta
+  return timestampFault(timestampMs, times.ownMs !== null, cursor.offsetDelta, rules)
+}
+
+/** `isLogAppendTime`: so says the client, of a record whose offset is `offset`. */
+export function timestampFault(
+  timestampMs: number,
+  isLogAppendTime: boolean,
+  offset: number,
+  rules: RecordRules,
+): BatchFault | null {
   if (!rules.logAppendTime && timestampMs !== -1) {
     if (timestampMs >= rules.earliestTimestampMs && timestampMs <= rules.latestTimestampMs) return null
     const message =
-      `Timestamp ${timestampMs} of message with offset ${cursor.offsetDelta} is out of range. ` +
+      `Timestamp ${timestampMs} of message with offset ${offset} is out of range. ` +
       `The timestamp should be within [${rules.earliestTimestampMs}, ${rules.latestTimestampMs}]`
     return { error: 'INVALID_TIMESTAMP', message }
   }
-  if (times.ownMs === null) return null
+  if (!isLogAppendTime) return null
   const message = 'Invalid timestamp type: a producer should not set the timestamp type to LogAppendTime.'
   return { error: 'INVALID_TIMESTAMP', message }
 }
 
 /** null: not an error of the bytes. */
-function faultOf(error: unknown): BatchFault | null {
+export function faultOf(error: unknown): BatchFault | null {
   if (error instanceof MalformedRecordError) return invalidRecord(error.message)
   if (!(error instanceof CompressionError)) return null
   switch (error.kind) {
@@ -215,5 +225,5 @@ function faultOf(error: unknown): BatchFault | null {
 }
 
 const refused = (fault: BatchFault): RecordsVerdict => ({ fault, maxTimestampMs: -1, recordErrors: [] })
-const corruptMessage = (message: string): BatchFault => ({ error: 'CORRUPT_MESSAGE', message })
-const invalidRecord = (message: string): BatchFault => ({ error: 'INVALID_RECORD', message })
+export const corruptMessage = (message: string): BatchFault => ({ error: 'CORRUPT_MESSAGE', message })
+export const invalidRecord = (message: string): BatchFault => ({ error: 'INVALID_RECORD', message })

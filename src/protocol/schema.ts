@@ -122,8 +122,6 @@ export interface Api<Q extends Fields = Fields, R extends Fields = Fields> {
   readonly key: number
   readonly name: string
   readonly versions: readonly [min: number, max: number]
-  /** The minimum that ApiVersions announces where it differs from the one served. */
-  readonly advertisedMin: number
   readonly flexibleFrom: number | null
   readonly request: Schema<Q>
   readonly response: Schema<R>
@@ -133,7 +131,6 @@ interface ApiDeclaration<Q extends Fields, R extends Fields> {
   readonly key: number
   readonly name: string
   readonly versions: readonly [min: number, max: number]
-  readonly advertisedMin?: number
   readonly flexibleFrom?: number
   readonly request: Q
   readonly response: R
@@ -146,7 +143,6 @@ export function api<Q extends Fields, R extends Fields>(declaration: ApiDeclarat
     key,
     name,
     versions,
-    advertisedMin: declaration.advertisedMin ?? versions[0],
     flexibleFrom,
     request: { name: `${name}Request`, versions, flexibleFrom, fields: request },
     response: { name: `${name}Response`, versions, flexibleFrom, fields: response },

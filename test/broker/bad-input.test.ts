@@ -55,7 +55,7 @@ describe('bytes that are no request', () => {
     ['an unknown API key', framed(header(999, 0)), /API key 999/],
     ['an API of a later release', framed(header(24, 0)), /API key 24/],
     ['an unknown version', framed(header(3, 99)), /Metadata version 99/],
-    ['a version below the range', framed(header(1, 3)), /Fetch version 3/],
+    ['a version below the range', framed(header(8, 0)), /OffsetCommit version 0/],
     ['a frame too short for a header', framed(Buffer.from([0, 3])), /malformed/],
     ['a request without its body', framed(header(3, 12)), /malformed/],
     [

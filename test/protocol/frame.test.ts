@@ -72,7 +72,7 @@ describe('a request', () => {
   })
 
   test('of a version that is not served is not supported, below as above', () => {
-    expect(readRequestHeader(Buffer.from('0000' + '0002' + '00000009' + '000161', 'hex')).supported).toBe(
+    expect(readRequestHeader(Buffer.from('0008' + '0000' + '00000009' + '000161', 'hex')).supported).toBe(
       false,
     )
     expect(readRequestHeader(Buffer.from('0000' + '000c' + '00000009' + '000161', 'hex')).supported).toBe(

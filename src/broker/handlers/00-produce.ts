@@ -1,11 +1,12 @@
 /**
- * Produce 3-11: appends one magic-2 batch per partition.
+ * Produce 0-11: appends one magic-2 batch per partition; up to v2 message sets of format 0 or 1 too, which are converted.
  * acks 0 sends no reply and closes the connection on an error, 1 answers when the leader has written, -1 when the
  * in-sync set has. v7 allows zstd, v8 adds record errors, v10 names the current leader (KIP-951).
- * Not here: Produce 0-2 (older message formats) and transactional batches.
+ * v1 tells a throttle time, v2 the log append time. Not here: transactional batches.
  */
 import type { AppendOutcome } from '../../log/types.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
+import { hasWholeMessage } from '../../protocol/message-set/check-message-set.ts'
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/00-produce.ts'
 import type { Partition } from '../../replication/partition.ts'
 import { waitForHighWatermark } from '../../replication/wait.ts'
@@ -20,8 +21,15 @@ type TopicReplies = { name: string; partitionResponses: PartitionResponse[] }[]
 
 const ZSTD = 4
 const TRANSACTIONAL = 0x10
+const MAGIC_BYTE = 16
+const MAGIC_V2 = 2
+/** In batches of magic 2. */
 const ATTRIBUTES_LOW_BYTE = 22
+/** Before it, clients send message sets, or what they take for one. */
+const FIRST_VERSION_OF_BATCHES = 3
 const ACKS_ALL = -1
+
+type Appended = Extract<AppendOutcome, { error: 0 }>
 
 /** Replies that are not complete until something else has happened. */
 type Pending = Promise<void>[]
@@ -39,6 +47,8 @@ export function handleProduce(
       const refused = refusal(services, request, context, { topic: topic.name, index, records })
       const partition = services.replicas.get(topic.name, index)
       if (refused) partitionResponses.push(failure(index, refused.error, refused.message))
+      else if (context.apiVersion < FIRST_VERSION_OF_BATCHES && !hasWholeMessage(records!))
+        partitionResponses.push(nothingAppended(partition!))
       else partitionResponses.push(append(services, partition!, records!, request, pending))
     }
     responses.push({ name: topic.name, partitionResponses })
@@ -56,25 +66,43 @@ export function handleProduce(
   return pending.length === 0 ? finish() : Promise.all(pending).then(finish)
 }
 
+interface Refusal {
+  readonly error: number
+  readonly message: string
+}
+
+const NO_BATCH: Refusal = {
+  error: ErrorCode.INVALID_RECORD,
+  message: 'a Produce request carries exactly one batch per partition',
+}
+
+/** What a version does not let a client send; Kafka's ProduceRequest.validateRecords. Before version 3 it lets everything. */
+function badBytes(apiVersion: number, records: Buffer): Refusal | null {
+  if (apiVersion < FIRST_VERSION_OF_BATCHES) return null
+  if (records.length === 0) return NO_BATCH
+  const magic = records[MAGIC_BYTE]
+  if (magic < MAGIC_V2) {
+    const message = `Produce version ${apiVersion} is for record batches of magic 2 only, not magic ${magic}`
+    return { error: ErrorCode.INVALID_RECORD, message }
+  }
+  if (apiVersion < 7 && (records[ATTRIBUTES_LOW_BYTE] & 7) === ZSTD) {
+    return { error: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, message: 'zstd needs Produce version 7 or later' }
+  }
+  return null
+}
+
 function refusal(
   services: Services,
   request: ProduceRequest,
   context: RequestContext,
   at: { topic: string; index: number; records: Buffer | null },
-): { error: number; message: string } | null {
+): Refusal | null {
   const { topic, index, records } = at
   if (!services.metadata.partition(topic, index)) {
     return { error: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message: `there is no partition ${topic}-${index}` }
   }
-  if (records === null || records.length === 0) {
-    return {
-      error: ErrorCode.INVALID_RECORD,
-      message: 'a Produce request carries exactly one batch per partition',
-    }
-  }
-  if (context.apiVersion < 7 && (records[ATTRIBUTES_LOW_BYTE] & 7) === ZSTD) {
-    return { error: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, message: 'zstd needs Produce version 7 or later' }
-  }
+  const bad = records === null ? NO_BATCH : badBytes(context.apiVersion, records)
+  if (bad !== null) return bad
   if (request.acks < -1 || request.acks > 1) {
     return { error: ErrorCode.INVALID_REQUIRED_ACKS, message: `acks must be -1, 0 or 1, not ${request.acks}` }
   }
@@ -84,7 +112,7 @@ function refusal(
   if (request.transactionalId !== null) {
     return { error: ErrorCode.INVALID_TXN_STATE, message: 'transactions are not supported by this version' }
   }
-  if (records[ATTRIBUTES_LOW_BYTE] & TRANSACTIONAL) {
+  if (records![MAGIC_BYTE] === MAGIC_V2 && records![ATTRIBUTES_LOW_BYTE] & TRANSACTIONAL) {
     const message = 'transactional records need a transactional id'
     return { error: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, message }
   }
@@ -103,7 +131,8 @@ function append(
 ): PartitionResponse {
   const outcome = partition.append(records, 'client', request.acks)
   if (outcome.error !== ErrorCode.NONE) return failureOf(partition, outcome)
-  const { firstOffset, lastOffset, logAppendTimeMs } = outcome as Extract<AppendOutcome, { error: 0 }>
+  const { firstOffset, lastOffset, logAppendTimeMs, convertedRecords } = outcome as Appended
+  services.conversions.add(partition.topic, 'produceMessageConversions', convertedRecords)
   const response: PartitionResponse = {
     index: partition.index,
     errorCode: ErrorCode.NONE,
@@ -132,6 +161,18 @@ function append(
     )
   }
   return response
+}
+
+/** Kafka's answer to a message set without a whole message. */
+function nothingAppended(partition: Partition): PartitionResponse {
+  const { logStartOffset } = partition.log
+  return {
+    index: partition.index,
+    errorCode: ErrorCode.NONE,
+    baseOffset: -1,
+    logAppendTimeMs: -1,
+    logStartOffset,
+  }
 }
 
 /** These say nothing of the log; other errors tell its start, as Kafka does. */

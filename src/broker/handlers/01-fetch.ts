@@ -1,14 +1,16 @@
 /**
- * Fetch 4-17: whole batches from the asked offsets. Waits up to max wait for min bytes; the first batch is given even if
+ * Fetch 0-17: whole batches from the asked offsets. Waits up to max wait for min bytes; the first batch is given even if
  * it is larger than the limits (KIP-74). v7 fetch sessions (KIP-227), v9 checks the caller's leader epoch (KIP-320),
- * v12 tells where logs diverge (KIP-595), v13 goes by topic id (KIP-516), v16 says who leads now (KIP-951).
- * Not here: Fetch 0-3 (older message formats), followers' positions (until replication).
+ * v12 tells where logs diverge (KIP-595), v13 goes by topic id (KIP-516), v16 says who leads now (KIP-951). v0-1 get message
+ * format 0, v2-3 format 1 (../fetch-conversion.ts); up to v2 the first batch must fit, too. v1 tells a throttle time, v3 limits
+ * the whole reply. Not here: followers' positions (until replication).
  */
 import { DiskError } from '../../env/disk.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type { FetchRequest, FetchResponse } from '../../protocol/messages/01-fetch.ts'
 import { type Partition, readError, type ReadResult } from '../../replication/partition.ts'
 import { waitForBytes } from '../../replication/wait.ts'
+import { convertForVersion, givesFirstBatchWhole, type ConvertedRead } from '../fetch-conversion.ts'
 import { type FetchPartition, type FetchPlan, hasNews, moveToEnd } from '../fetch-sessions.ts'
 import { nodeEndpointsFor } from '../leader-hints.ts'
 import type { RequestContext, Services } from '../services.ts'
@@ -34,9 +36,9 @@ export function handleFetch(
   const nameOf = (topicId: string): string => services.metadata.topicById(topicId)?.name ?? ''
   const plan = services.fetchSessions.plan(request, context.apiVersion, nameOf)
   if (plan.kind === 'error') return { errorCode: plan.errorCode, responses: [] }
-  const { outcomes, bytes } = readAll(services, request, plan.partitions)
+  const { outcomes, bytes } = readAll(services, request, context.apiVersion, plan.partitions)
   if (request.maxWaitMs <= 0 || bytes >= request.minBytes || mustAnswer(outcomes)) {
-    return respond(services, context, plan, outcomes)
+    return respond(services, { request, context }, plan, outcomes)
   }
   // They are read again when the waiting ends.
   for (const { result } of outcomes) result.slice?.release()
@@ -45,7 +47,14 @@ export function handleFetch(
   return new Promise((resolve) => {
     const cancel = waitForBytes(services.env.timers, waitOn, limits, () => {
       forget()
-      resolve(respond(services, context, plan, readAll(services, request, plan.partitions).outcomes))
+      resolve(
+        respond(
+          services,
+          { request, context },
+          plan,
+          readAll(services, request, context.apiVersion, plan.partitions).outcomes,
+        ),
+      )
     })
     const forget = context.onClose(cancel)
   })
@@ -63,6 +72,7 @@ function hosted(services: Services, wanted: FetchPartition): Partition | undefin
 function readAll(
   services: Services,
   request: FetchRequest,
+  apiVersion: number,
   partitions: readonly FetchPartition[],
 ): { outcomes: Outcome[]; bytes: number } {
   const replicaId = request.replicaId !== -1 ? request.replicaId : request.replicaState.replicaId
@@ -70,7 +80,7 @@ function readAll(
   let left = Math.min(request.maxBytes, services.config.get('fetch.max.bytes'))
   let bytes = 0
   const outcomes = partitions.map((wanted) => {
-    const minOneBatch = bytes === 0
+    const minOneBatch = bytes === 0 && givesFirstBatchWhole(apiVersion)
     const maxBytes = Math.max(0, Math.min(wanted.maxBytes, left))
     const result = readOne(services, wanted, { maxBytes, minOneBatch, readCommitted, replicaId })
     const size = result.slice?.bytes.length ?? 0
@@ -108,9 +118,31 @@ function readOne(
   }
 }
 
+/** The read in the words and the format of the request's version. */
+function inVersion(
+  services: Services,
+  { request, context }: Asked,
+  { wanted, result }: Outcome,
+): ConvertedRead {
+  const partition = hosted(services, wanted)
+  if (partition === undefined) return { result, messages: null }
+  const readOn = (fetchOffset: number): ReadResult => {
+    const { replicaId } = request
+    const limits = { maxBytes: wanted.maxBytes, minOneBatch: false, readCommitted: false, replicaId }
+    return readOne(services, { ...wanted, fetchOffset }, limits)
+  }
+  const { fetchOffset } = wanted
+  return convertForVersion(services, context.apiVersion, partition, { result, fetchOffset, readOn })
+}
+
+interface Asked {
+  readonly request: FetchRequest
+  readonly context: RequestContext
+}
+
 function respond(
   services: Services,
-  context: RequestContext,
+  asked: Asked,
   plan: Exclude<FetchPlan, { kind: 'error' }>,
   outcomes: readonly Outcome[],
 ): FetchResponse {
@@ -118,7 +150,10 @@ function respond(
   const responses: { topic: string; topicId: string; partitions: PartitionResponse[] }[] = []
   const leaders = new Set<number>()
   const releases: (() => void)[] = []
-  for (const { wanted, result } of outcomes) {
+  const { context } = asked
+  for (const outcome of outcomes) {
+    const { wanted } = outcome
+    const { result, messages } = inVersion(services, asked, outcome)
     const { slice } = result
     if (slice) releases.push(() => slice.release())
     const bytes = slice?.bytes.length ?? 0
@@ -134,7 +169,7 @@ function respond(
     const same = last && (wanted.topicId !== null ? last.topicId === topicId : last.topic === wanted.topic)
     const partitions = same ? last.partitions : []
     if (!same) responses.push({ topic: wanted.topic, topicId, partitions })
-    partitions.push(partitionResponse(services, context, wanted, result))
+    partitions.push(partitionResponse(services, context, wanted, { result, messages }))
     if (LEADER_UNKNOWN.includes(result.error)) {
       const leader = services.metadata.partition(wanted.topic, wanted.partition)?.leader ?? -1
       if (leader >= 0) leaders.add(leader)
@@ -153,7 +188,7 @@ function partitionResponse(
   services: Services,
   context: RequestContext,
   wanted: FetchPartition,
-  result: ReadResult,
+  { result, messages }: ConvertedRead,
 ): PartitionResponse {
   const response = {
     partitionIndex: wanted.partition,
@@ -162,7 +197,7 @@ function partitionResponse(
     lastStableOffset: result.lastStableOffset,
     logStartOffset: result.logStartOffset,
     abortedTransactions: result.abortedTransactions,
-    records: result.slice?.bytes ?? NO_RECORDS,
+    records: messages ?? result.slice?.bytes ?? NO_RECORDS,
   }
   if (result.divergingEpoch) return { ...response, divergingEpoch: result.divergingEpoch }
   if (context.apiVersion < 16 || !LEADER_UNKNOWN.includes(result.error)) return response

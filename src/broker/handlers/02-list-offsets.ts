@@ -1,8 +1,8 @@
 /**
- * ListOffsets 1-9: offsets by time. -1 latest, -2 earliest, v7 -3 record with the greatest timestamp, v8 -4 earliest
+ * ListOffsets 0-9: offsets by time. -1 latest, -2 earliest, v7 -3 record with the greatest timestamp, v8 -4 earliest
  * local, v9 -5 latest tiered (always -1: there is no tiered storage). Latest is the high watermark, for READ_COMMITTED
- * the last stable offset (v2), for replicas the log end.
- * Not here: version 0 (several offsets per partition).
+ * the last stable offset (v2), for replicas the log end. v0 gives where segments begin, the newest first, of those last
+ * written at or before the time.
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/messages/02-list-offsets.ts'
@@ -63,6 +63,7 @@ function answer(
   const refused = partition.checkLeaderEpoch(wanted.currentLeaderEpoch)
   if (refused !== ErrorCode.NONE) return failure(wanted, refused)
   try {
+    if (context.apiVersion === 0) return oldStyle(partition, wanted, request)
     const found = find(partition, wanted.timestamp, lastFetchable(partition, request))
     return {
       partitionIndex: wanted.partitionIndex,
@@ -98,6 +99,30 @@ function find(partition: Partition, timestamp: number, endOffset: number): Found
   if (timestamp === LATEST_TIERED) return NOTHING
   const found = timestamp === MAX_TIMESTAMP ? log.offsetOfMaxTimestamp() : log.offsetForTimestamp(timestamp)
   return found && found.offset < endOffset ? found : NOTHING
+}
+
+/** At most maxNumOffsets; a consumer sees the high watermark in place of what lies above it. Throws DiskError. */
+function oldStyle(
+  partition: Partition,
+  wanted: PartitionRequest,
+  request: ListOffsetsRequest,
+): PartitionResponse {
+  const { timestamp, maxNumOffsets } = wanted
+  const marks = partition.log.segmentMarks()
+  let count = marks.length
+  if (timestamp === EARLIEST) count = 1
+  else if (timestamp !== LATEST) while (count > 0 && marks[count - 1].modifiedMs > timestamp) count--
+  const offsets = marks
+    .slice(Math.max(0, count - Math.max(0, maxNumOffsets)), count)
+    .map(({ offset }) => offset)
+    .reverse()
+  const response = { partitionIndex: wanted.partitionIndex, errorCode: ErrorCode.NONE }
+  const { highWatermark } = partition
+  if (request.replicaId !== -1 || !offsets.some((offset) => offset > highWatermark)) {
+    return { ...response, oldStyleOffsets: offsets }
+  }
+  const visible = offsets.filter((offset) => offset <= highWatermark)
+  return { ...response, oldStyleOffsets: [highWatermark, ...visible] }
 }
 
 function failure(wanted: PartitionRequest, errorCode: number): PartitionResponse {

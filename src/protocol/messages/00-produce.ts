@@ -1,15 +1,13 @@
-/** Advertised from 0, as Kafka 4 does: older librdkafka infers message format 2 from it (KIP-896). */
 import { api, array, int16, int32, int64, records, string, struct } from '../schema.ts'
 import type { RequestOf, ResponseOf } from '../schema.ts'
 
 export const produceApi = api({
   key: 0,
   name: 'Produce',
-  versions: [3, 11],
-  advertisedMin: 0,
+  versions: [0, 11],
   flexibleFrom: 9,
   request: {
-    transactionalId: string.nullable().default(null),
+    transactionalId: string.nullable().from(3).default(null),
     acks: int16,
     timeoutMs: int32,
     topicData: array({
@@ -24,7 +22,7 @@ export const produceApi = api({
         index: int32,
         errorCode: int16,
         baseOffset: int64,
-        logAppendTimeMs: int64.default(-1),
+        logAppendTimeMs: int64.from(2).default(-1),
         logStartOffset: int64.from(5).default(-1),
         recordErrors: array({
           batchIndex: int32,
@@ -37,7 +35,7 @@ export const produceApi = api({
         }).tagged(0, 10),
       }),
     }),
-    throttleTimeMs: int32.default(0),
+    throttleTimeMs: int32.from(1).default(0),
     nodeEndpoints: array({
       nodeId: int32,
       host: string,

@@ -4,7 +4,7 @@ import type { RequestOf, ResponseOf } from '../schema.ts'
 export const fetchApi = api({
   key: 1,
   name: 'Fetch',
-  versions: [4, 17],
+  versions: [0, 17],
   flexibleFrom: 12,
   request: {
     clusterId: string.nullable().default(null).tagged(0, 12),
@@ -15,8 +15,8 @@ export const fetchApi = api({
     }).tagged(1, 15),
     maxWaitMs: int32,
     minBytes: int32,
-    maxBytes: int32.default(0x7fffffff),
-    isolationLevel: int8.default(0),
+    maxBytes: int32.from(3).default(0x7fffffff),
+    isolationLevel: int8.from(4).default(0),
     sessionId: int32.from(7).default(0),
     sessionEpoch: int32.from(7).default(-1),
     topics: array({
@@ -40,7 +40,7 @@ export const fetchApi = api({
     rackId: string.from(11).default(''),
   },
   response: {
-    throttleTimeMs: int32.default(0),
+    throttleTimeMs: int32.from(1).default(0),
     errorCode: int16.from(7),
     sessionId: int32.from(7).default(0),
     responses: array({
@@ -50,7 +50,7 @@ export const fetchApi = api({
         partitionIndex: int32,
         errorCode: int16,
         highWatermark: int64,
-        lastStableOffset: int64.default(-1),
+        lastStableOffset: int64.from(4).default(-1),
         logStartOffset: int64.from(5).default(-1),
         divergingEpoch: struct({
           epoch: int32.default(-1),
@@ -64,7 +64,7 @@ export const fetchApi = api({
           endOffset: int64.default(-1),
           epoch: int32.default(-1),
         }).tagged(2, 12),
-        abortedTransactions: array({ producerId: int64, firstOffset: int64 }).nullable(),
+        abortedTransactions: array({ producerId: int64, firstOffset: int64 }).nullable().from(4),
         preferredReadReplica: int32.from(11).default(-1),
         records: records.nullable(),
       }),

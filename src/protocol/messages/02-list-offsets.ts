@@ -4,7 +4,7 @@ import type { RequestOf, ResponseOf } from '../schema.ts'
 export const listOffsetsApi = api({
   key: 2,
   name: 'ListOffsets',
-  versions: [1, 9],
+  versions: [0, 9],
   flexibleFrom: 6,
   request: {
     replicaId: int32,
@@ -15,6 +15,7 @@ export const listOffsetsApi = api({
         partitionIndex: int32,
         currentLeaderEpoch: int32.from(4).default(-1),
         timestamp: int64,
+        maxNumOffsets: int32.until(0).default(1),
       }),
     }),
   },
@@ -25,8 +26,9 @@ export const listOffsetsApi = api({
       partitions: array({
         partitionIndex: int32,
         errorCode: int16,
-        timestamp: int64.default(-1),
-        offset: int64.default(-1),
+        oldStyleOffsets: array(int64).until(0),
+        timestamp: int64.from(1).default(-1),
+        offset: int64.from(1).default(-1),
         leaderEpoch: int32.from(4).default(-1),
       }),
     }),

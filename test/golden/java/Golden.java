@@ -84,6 +84,8 @@ public class Golden {
             writeApi(directory, Short.parseShort(parts[0]), Short.parseShort(parts[1]), Short.parseShort(parts[2]));
         }
         writeJson(directory.resolve("record-batches.json"), Batches.all());
+        writeJson(directory.resolve("message-sets.json"), MessageSets.built());
+        writeJson(directory.resolve("message-sets-down.json"), MessageSets.convertedDown());
         writeJson(directory.resolve("group-records.json"), CoordinatorRecords.ofGroups());
         writeJson(directory.resolve("transaction-records.json"), CoordinatorRecords.ofTransactions());
     }

@@ -17,9 +17,9 @@ const cluster: KnownDifference[] = [
   },
   {
     scenario: /ApiVersions|Unknown versions|Produce v/,
-    at: / apiKeys\.(1|2|8|9)\.minVersion$/,
+    at: / apiKeys\.(8|9)\.minVersion$/,
     kafka: 0,
-    reason: 'message formats 0 and 1 and offsets in ZooKeeper: the old ends, not served in this release',
+    reason: 'offsets in ZooKeeper: the old end, not served',
   },
   {
     scenario: 'ApiVersions: what is served',
