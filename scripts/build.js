@@ -36,6 +36,9 @@ const command = {
   banner: { js: 'const __moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
 }
 
+/** The sub-command that no broker needs: the launcher takes it in place of the command. */
+const dumpLog = { ...command, entryPoints: ['src/command/dump-log/main.ts'], outfile: 'dist/dump-log.js' }
+
 const library = { ...shared, entryPoints: ['src/index.ts'], outfile: 'dist/lib/index.js', format: 'esm' }
 
 function runNode(...args) {
@@ -52,7 +55,7 @@ function runNode(...args) {
 
 async function buildCommand() {
   rmSync(join(dist, 'command.js.cache'), { force: true })
-  await build(command)
+  await Promise.all([build(command), build(dumpLog)])
   copyFileSync(join(root, 'scripts', 'launcher.cjs'), join(dist, 'odradek.js'))
   chmodSync(join(dist, 'odradek.js'), 0o755)
   writeFileSync(join(dist, 'package.json'), '{ "type": "commonjs" }\n')

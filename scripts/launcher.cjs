@@ -8,8 +8,12 @@ const { join } = require('node:path')
 const vm = require('node:vm')
 
 const filename = join(__dirname, 'command.js')
-const script = load()
-if (script) {
+// A program of its own, which the broker's start does not pay for.
+const isDumpLog = process.argv[2] === 'dump-log'
+const script = isDumpLog ? null : load()
+if (isDumpLog) {
+  require('./dump-log.js')
+} else if (script) {
   script.runInThisContext()(exports, Module.createRequire(filename), module, filename, __dirname)
 } else {
   // Node 22 and later keep compiled code by themselves.

@@ -12,10 +12,10 @@ export class FileWindow {
   #length = 0
 
   /** `smallest`: what the buffer can hold at least, however short the file is. */
-  constructor(file: DiskFile, fileSize: number, smallest: number) {
+  constructor(file: DiskFile, fileSize: number, smallest: number, windowBytes = WINDOW_BYTES) {
     this.#file = file
     this.#fileSize = fileSize
-    this.buffer = Buffer.allocUnsafeSlow(Math.min(Math.max(fileSize, smallest), WINDOW_BYTES))
+    this.buffer = Buffer.allocUnsafeSlow(Math.min(Math.max(fileSize, smallest), windowBytes))
   }
 
   /** Index in `buffer` of the bytes at `position`, of which `length` (as far as the file goes) are then there. */

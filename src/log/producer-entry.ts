@@ -20,7 +20,7 @@ export interface ProducedBatch {
   readonly isTransactional: boolean
 }
 
-function firstSequenceOf(batch: ProducerBatch): number {
+export function firstSequenceOf(batch: ProducerBatch): number {
   const first = batch.lastSequence - batch.offsetDelta
   return first < 0 && batch.lastSequence >= 0 ? first + 0x8000_0000 : first
 }

@@ -1,6 +1,6 @@
 import { anyRecord, plainRecords } from './record-batch-check.ts'
 import * as header from './record-batch-header.ts'
-import { RecordCursor } from './record-walk.ts'
+import { MalformedRecordError, RecordCursor } from './record-walk.ts'
 
 export interface RecordHeader {
   readonly key: string
@@ -37,6 +37,7 @@ export function* walkRecords(
   bytes: Buffer,
   position: number,
   maxDecompressedBytes: number,
+  maxHeaders = Infinity,
 ): Generator<Record, number> {
   const count = header.recordCount(bytes, position)
   // A compacted batch may have lost its records, and with them whatever a codec would have written.
@@ -51,6 +52,9 @@ export function* walkRecords(
   for (let index = 0; index < count; index++) {
     cursor.next()
     const next = cursor.at
+    if (cursor.headerCount > maxHeaders) {
+      throw new MalformedRecordError(`a record has ${cursor.headerCount} headers, more than ${maxHeaders}`)
+    }
     yield {
       offset: baseOffset + cursor.offsetDelta,
       timestampMs: ownTimestampMs ?? baseTimestampMs + cursor.timestampDelta,

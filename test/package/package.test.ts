@@ -93,6 +93,7 @@ describe('the package', () => {
       'LICENSE',
       'README.md',
       'dist/command.js',
+      'dist/dump-log.js',
       'dist/lib/index.js',
       'dist/lib/package.json',
       'dist/odradek.js',
