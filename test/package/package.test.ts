@@ -104,6 +104,32 @@ describe('the package', () => {
   })
 })
 
+describe('odradek dump-log', () => {
+  test('is a program of its own behind the same command, and ends with 1 where something is wrong', () => {
+    const command = join(root, 'dist/odradek.js')
+    const dump = (...args: string[]) =>
+      spawnSync(process.execPath, [command, 'dump-log', ...args], { cwd: project, env, encoding: 'utf8' })
+    writeFileSync(join(project, '00000000000000000007.log'), '')
+    expect(dump('00000000000000000007.log')).toMatchObject({
+      status: 0,
+      stdout:
+        'Dumping 00000000000000000007.log (log, 0 bytes)\n0 batches, 0 records, no offsets, 0 gaps, 0 bytes\n',
+      stderr: '',
+    })
+    writeFileSync(join(project, '00000000000000000008.log'), 'not a batch')
+    expect(dump('00000000000000000008.log')).toMatchObject({
+      status: 1,
+      stderr: '00000000000000000008.log: 11 bytes at the end, from 0 on, are no whole batch\n',
+    })
+    expect(dump('--help').stdout).toContain('Usage: odradek dump-log')
+    expect(dump()).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: 'odradek: dump-log: which files? odradek dump-log --help\n',
+    })
+  })
+})
+
 describe('npm start', () => {
   test('serves on localhost:9092, or says in one line that somebody else does', async () => {
     // A group of its own: npm, a shell and the broker end together.
