@@ -7,7 +7,7 @@ import type { LogLevel } from '../env/env.ts'
 export const HELP = `odradek: a broker that Kafka clients use
 
 Usage: odradek [server.properties] [options]
-       odradek dump-log FILE|DIRECTORY... [options]   shows what the files of a log hold (odradek dump-log --help)
+       odradek dump-log FILE|DIRECTORY...   shows what the files of a log hold; dump-log --help says more
 
   --port N               listen on port N (0: a free one); default 9092
   --host H               listen on address H; default localhost, "0.0.0.0" for all interfaces
