@@ -23,6 +23,7 @@ import { handleInitProducerId } from './handlers/22-init-producer-id.ts'
 import { handleOffsetForLeaderEpoch } from './handlers/23-offset-for-leader-epoch.ts'
 import { handleDescribeConfigs } from './handlers/32-describe-configs.ts'
 import { handleAlterConfigs } from './handlers/33-alter-configs.ts'
+import { handleAlterReplicaLogDirs } from './handlers/34-alter-replica-log-dirs.ts'
 import { handleDescribeLogDirs } from './handlers/35-describe-log-dirs.ts'
 import { handleCreatePartitions } from './handlers/37-create-partitions.ts'
 import { handleDeleteGroups } from './handlers/42-delete-groups.ts'
@@ -56,6 +57,7 @@ const handlers = new Map<number, AnyHandler>([
   [23, handleOffsetForLeaderEpoch],
   [32, handleDescribeConfigs],
   [33, handleAlterConfigs],
+  [34, handleAlterReplicaLogDirs],
   [35, handleDescribeLogDirs],
   [37, handleCreatePartitions],
   [42, handleDeleteGroups],

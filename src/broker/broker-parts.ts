@@ -73,7 +73,12 @@ export function buildParts(
   const replicas = new ReplicaManager(
     brokerId,
     logs,
-    { logger, configFor },
+    {
+      logger,
+      timers,
+      configFor,
+      maxMoveBytesPerSecond: () => config.get('replica.alter.log.dirs.io.max.bytes.per.second'),
+    },
     {
       elected: (topic, partition, epoch) => {
         if (topic === OFFSETS_TOPIC) groups.onElected(partition, epoch)

@@ -75,7 +75,7 @@ export class Broker {
       await parts.configAdmin.start()
       await parts.topicConfigs.load(await session.children(TOPIC_CONFIGS_PATH))
       parts.logs.start()
-      undo.push(() => parts.logs.stop())
+      undo.push(() => stopLogs(parts))
       const server = buildServer(config, env, parts, options)
       undo.push(() => server.stop())
       const listeners = await listen(config, server)
@@ -104,10 +104,15 @@ export class Broker {
     await this.server.stop()
     this.parts.groups.stop()
     await this.parts.controller.stop()
-    await this.parts.logs.stop()
+    await stopLogs(this.parts)
     await session.close()
     locks.release()
   }
+}
+
+function stopLogs({ services, logs }: Parts): Promise<void> {
+  services.replicas.stopMoves()
+  return logs.stop()
 }
 
 /** Who this broker is: by configuration, by what its data directory says, or newly made. */

@@ -54,11 +54,16 @@ export function parsePartitionDirectory(name: string): PartitionName | null {
   return live ? { topic: live[1], partition: Number(live[2]), kind: 'live' } : null
 }
 
-/** `topic-0.<32 hex>-delete` (or `-stray`), the topic cut so that the whole fits a file name. */
+/** Whether the directory of a partition under way to another place can have its name without being cut. */
+export function canBeFuture(topic: string, partition: number): boolean {
+  return `${topic}-${partition}.${'0'.repeat(32)}-future`.length <= MAX_NAME_LENGTH
+}
+
+/** `topic-0.<32 hex>-delete` (or `-stray`, `-future`), the topic cut so that the whole fits a file name. */
 export function asideDirectoryName(
   topic: string,
   partition: number,
-  mark: 'delete' | 'stray',
+  mark: Exclude<PartitionName['kind'], 'live'>,
   unique: string,
 ): string {
   const tail = `-${partition}.${unique}-${mark}`

@@ -29,6 +29,7 @@ export class FlushQueue {
   #directoryIsDurable = false
   /** Counts truncations: a flush that began before one must not move the recovery point by what it saw. */
   #truncations = 0
+  #abandoned = false
 
   constructor(parts: FlushParts) {
     this.#parts = parts
@@ -48,6 +49,11 @@ export class FlushQueue {
     this.#recoveryPoint = Math.min(this.#recoveryPoint, offset)
   }
 
+  /** The directory goes, or goes elsewhere: what is under way or waits ends without touching it again. */
+  abandon(): void {
+    this.#abandoned = true
+  }
+
   /** `scope` is asked when the sync begins. */
   flush(scope: () => FlushScope): Promise<void> {
     if (this.#next !== null) return this.#next
@@ -65,6 +71,7 @@ export class FlushQueue {
 
   #startNext(scope: () => FlushScope): Promise<void> {
     this.#next = null
+    if (this.#abandoned) return Promise.resolve()
     const { endOffset, segments } = scope()
     return this.#start(endOffset, segments)
   }
@@ -88,7 +95,7 @@ export class FlushQueue {
     const truncations = this.#truncations
     const syncs = segments.map((segment) => segment.sync())
     await Promise.all(syncs)
-    if (truncations !== this.#truncations) return
+    if (this.#abandoned || truncations !== this.#truncations) return
     this.#syncNames()
     this.#parts.epochs.persist({ durable: true })
     this.#recoveryPoint = Math.max(this.#recoveryPoint, endOffset)

@@ -1,15 +1,18 @@
 /** All replicas of this broker, over its `log.dirs`: loading, creating, removing, checkpoints, retention. */
 import { DiskError } from '../env/disk.ts'
 import type { Env } from '../env/env.ts'
-import { partitionKey, type PartitionOffset } from './checkpoint-file.ts'
-import { asideDirectoryName, join, type PartitionName } from './file-names.ts'
+import { partitionKey } from './checkpoint-file.ts'
+import { asideDirectoryName, canBeFuture, join, type PartitionName } from './file-names.ts'
+import { FutureLogs } from './future-logs.ts'
+import { LogCheckpoints } from './log-checkpoints.ts'
 import { toLogDirError, type LogDirError } from './log-dir-error.ts'
 import { isDiskFailure } from './log-dir-locks.ts'
-import { LogDirectory, type Checkpoint } from './log-directory.ts'
+import { LogDirectory } from './log-directory.ts'
 import { newPartition, openPartition, type LastStop } from './partition-loader.ts'
 import type { LogHost, PartitionLog } from './partition-log.ts'
 import { PeriodicTasks } from './periodic-tasks.ts'
 import { ReadBuffers } from './read-buffers.ts'
+import { keyOf, ReplicaLogs } from './replica-logs.ts'
 import { ResidentSegments } from './resident-segments.ts'
 import type { LogConfig, LogManager, PartitionId, ReplicaLog } from './types.ts'
 
@@ -59,10 +62,13 @@ class Manager implements LogManager {
   readonly #options: LogManagerOptions
   readonly #directories: LogDirectory[]
   readonly #hosts: ReadonlyMap<string, LogHost>
-  readonly #logs = new Map<string, PartitionLog>()
+  readonly #logs = new ReplicaLogs()
+  readonly #futures: FutureLogs
+  readonly #checkpoints: LogCheckpoints
   readonly #highWatermarks = new Map<string, number>()
+  /** Directories that partitions are to be made in, by partition (AlterReplicaLogDirs before they exist). */
+  readonly #preferred = new Map<string, LogDirectory>()
   readonly #tasks: PeriodicTasks
-  #logStartsWaiting = false
   readonly #waitingForFlush = new Set<PartitionLog>()
 
   constructor(options: LogManagerOptions) {
@@ -90,6 +96,22 @@ class Manager implements LogManager {
       this.#directories.map((directory) => [directory.path, this.#hostOf(directory, shared)]),
     )
     this.#tasks = new PeriodicTasks(env)
+    this.#checkpoints = new LogCheckpoints({
+      directories: this.#directories,
+      logs: this.#logs,
+      timers: env.timers,
+      logger: env.logger,
+      highWatermarkOf: options.highWatermarkOf,
+    })
+    this.#futures = new FutureLogs({
+      logs: this.#logs,
+      checkpoints: this.#checkpoints,
+      random: env.random,
+      logger: env.logger,
+      hostOf: ({ path }) => this.#hosts.get(path)!,
+      directoryOf: (log) => this.#directoryOf(log),
+      moveAside: (log, mark) => this.#moveAside(log, mark),
+    })
   }
 
   /** What the logs of a directory get of the manager. */
@@ -105,7 +127,7 @@ class Manager implements LogManager {
         return settings.producerIdExpirationMs
       },
       removeLater: (paths, delayMs) => directory.removals.add(paths, delayMs),
-      logStartRaised: () => this.#writeLogStartsSoon(),
+      logStartRaised: () => this.#checkpoints.writeLogStartsSoon(),
       flushWithin: (log, delayMs) => this.#flushWithin(log, delayMs),
     }
   }
@@ -114,20 +136,20 @@ class Manager implements LogManager {
     try {
       this.#loadAll()
     } catch (error) {
-      for (const log of this.#logs.values()) log.abandon()
+      for (const log of this.#logs.all()) log.abandon()
       for (const directory of this.#directories) directory.release()
       throw error
     }
     const { settings, env } = this.#options
-    this.#tasks.every(settings.flushCheckpointIntervalMs, () => this.#writeRecoveryPoints())
-    this.#tasks.every(settings.logStartCheckpointIntervalMs, () => this.#writeCheckpoints('logStartOffset'))
+    this.#tasks.every(settings.flushCheckpointIntervalMs, () => this.#checkpoints.write('recoveryPoint'))
+    this.#tasks.every(settings.logStartCheckpointIntervalMs, () => this.#checkpoints.write('logStartOffset'))
     this.#tasks.every(settings.highWatermarkCheckpointIntervalMs, () =>
-      this.#writeCheckpoints('highWatermark'),
+      this.#checkpoints.write('highWatermark'),
     )
     this.#tasks.every(settings.retentionCheckIntervalMs, () => this.#applyRetention())
     this.#tasks.every(settings.producerIdExpirationCheckIntervalMs ?? 600_000, () => {
       const nowMs = env.clock.nowMs()
-      for (const log of this.#logs.values()) log.expireProducers(nowMs)
+      for (const log of this.#logs.all()) log.expireProducers(nowMs)
     })
   }
 
@@ -146,6 +168,18 @@ class Manager implements LogManager {
       directory.loaded()
     }
     if (failure !== null && this.#directories.every(({ online }) => !online)) throw failure
+    if (failure === null) this.#promoteOrphans()
+  }
+
+  /** Throws LogDirError. */
+  #promoteOrphans(): void {
+    for (const future of [...this.#logs.future.values()]) {
+      try {
+        if (!this.#logs.current.has(keyOf(future))) this.#futures.promote(future)
+      } catch (error) {
+        throw toLogDirError(error, future.logDirectory)
+      }
+    }
   }
 
   #load(directory: LogDirectory): void {
@@ -155,12 +189,14 @@ class Manager implements LogManager {
     for (const [key, offset] of directory.readCheckpoint('highWatermark'))
       this.#highWatermarks.set(key, offset)
     for (const { name, partition } of partitions) {
-      if (partition.kind !== 'live') this.#setAside(directory, name, partition)
+      if (partition.kind === 'delete' || partition.kind === 'stray')
+        this.#setAside(directory, name, partition)
       else {
+        const key = partitionKey(partition.topic, partition.partition)
         this.#loadPartition(directory, name, partition, {
           clean: directory.wasClean,
-          recoveryPoint: recoveryPoints.get(name) ?? 0,
-          logStartOffset: logStarts.get(name) ?? 0,
+          recoveryPoint: recoveryPoints.get(key) ?? 0,
+          logStartOffset: logStarts.get(key) ?? 0,
         })
       }
     }
@@ -175,22 +211,20 @@ class Manager implements LogManager {
   #loadPartition(
     directory: LogDirectory,
     name: string,
-    { topic, partition }: PartitionName,
+    { topic, partition, kind }: PartitionName,
     last: LastStop,
   ): void {
     const path = join(directory.path, name)
     try {
       const found = { topic, partition, directory: path, logDirectory: directory.path }
       const host = this.#hosts.get(directory.path)!
-      this.#add(openPartition(host, found, this.#options.configFor(topic), last))
+      const log = openPartition(host, found, this.#options.configFor(topic), last)
+      const logs = kind === 'future' ? this.#logs.future : this.#logs.current
+      const known = logs.get(keyOf(log))
+      logs.set(keyOf(log), known === undefined ? log : this.#futures.keepOne(known, log))
     } catch (error) {
       throw toLogDirError(error, directory.path)
     }
-  }
-
-  #add(log: PartitionLog): PartitionLog {
-    this.#logs.set(partitionKey(log.topic, log.partition), log)
-    return log
   }
 
   #directoryFailed(directory: LogDirectory): void {
@@ -199,23 +233,24 @@ class Manager implements LogManager {
     this.#options.directoryFailed?.(directory.path, partitions)
   }
 
-  /** Closes their files; nothing is written. */
+  /** Closes their files; nothing is written. Gives those whose current log it was. */
   #forgetLogsOf(directory: LogDirectory): PartitionId[] {
-    const forgotten = [...this.#logs.values()].filter(({ logDirectory }) => logDirectory === directory.path)
-    for (const log of forgotten) {
+    const logs = this.#logs.in(directory.path)
+    const lost = logs.filter((log) => this.#logs.isCurrent(log))
+    for (const log of logs) {
       log.abandon()
-      this.#logs.delete(partitionKey(log.topic, log.partition))
+      this.#logs.forget(log)
       this.#waitingForFlush.delete(log)
     }
-    return forgotten.map(({ topic, partition }) => ({ topic, partition }))
+    return lost.map(({ topic, partition }) => ({ topic, partition }))
   }
 
   get(topic: string, partition: number): ReplicaLog | undefined {
-    return this.#logs.get(partitionKey(topic, partition))
+    return this.#logs.current.get(partitionKey(topic, partition))
   }
 
   all(): Iterable<ReplicaLog> {
-    return this.#logs.values()
+    return this.#logs.current.values()
   }
 
   getOrCreate(
@@ -226,7 +261,7 @@ class Manager implements LogManager {
     isNew = true,
   ): ReplicaLog {
     const key = partitionKey(topic, partition)
-    const known = this.#logs.get(key)
+    const known = this.#logs.current.get(key)
     if (known !== undefined && known.belongsTo(topicId)) {
       known.adoptTopicId(topicId)
       return known
@@ -235,7 +270,7 @@ class Manager implements LogManager {
     if (known === undefined && !isNew && offline !== undefined) {
       throw new DiskError('IO', offline.path, `${key} is in no directory that works: it may be in another`)
     }
-    const directory = this.#leastUsedDirectory()
+    const directory = this.#directoryFor(key)
     if (known !== undefined) this.#setStray(known, topicId)
     const place = {
       topic,
@@ -243,7 +278,8 @@ class Manager implements LogManager {
       directory: join(directory.path, key),
       logDirectory: directory.path,
     }
-    const log = this.#add(newPartition(this.#hosts.get(directory.path)!, place, config, topicId))
+    const log = newPartition(this.#hosts.get(directory.path)!, place, config, topicId)
+    this.#logs.current.set(key, log)
     if (this.#directories.length > 1) this.#makeDirectoryOf(log)
     return log
   }
@@ -259,13 +295,19 @@ class Manager implements LogManager {
   }
 
   /** Throws DiskError when all are offline. */
+  #directoryFor(key: string): LogDirectory {
+    const preferred = this.#preferred.get(key)
+    this.#preferred.delete(key)
+    return preferred?.online ? preferred : this.#leastUsedDirectory()
+  }
+
   #leastUsedDirectory(): LogDirectory {
     const online = this.#directories.filter((directory) => directory.online)
     if (online.length === 0)
       throw new DiskError('IO', this.#directories[0].path, 'all log directories are offline')
     if (online.length === 1) return online[0]
     const counts = new Map(online.map(({ path }) => [path, 0]))
-    for (const { logDirectory } of this.#logs.values()) {
+    for (const { logDirectory } of this.#logs.current.values()) {
       counts.set(logDirectory, (counts.get(logDirectory) ?? 0) + 1)
     }
     return online.reduce((least, other) =>
@@ -275,48 +317,79 @@ class Manager implements LogManager {
 
   remove(topic: string, partition: number): void {
     const key = partitionKey(topic, partition)
-    const log = this.#logs.get(key)
-    if (log === undefined) {
-      const offline = this.#directories.find(({ online }) => !online)
-      if (offline === undefined) return
-      throw new DiskError('IO', offline.path, `${key} may be in the directory that is offline`)
-    }
-    const path = this.#moveAside(log, 'delete')
-    if (path !== null) this.#directoryOf(log).removals.add([path], log.config.fileDeleteDelayMs)
+    const log = this.#logs.current.get(key)
+    this.#futures.remove(topic, partition)
+    this.#preferred.delete(key)
+    if (log !== undefined) return this.#moveAside(log, 'delete')
+    const offline = this.#directories.find(({ online }) => !online)
+    if (offline === undefined) return
+    throw new DiskError('IO', offline.path, `${key} may be in the directory that is offline`)
+  }
+
+  future(topic: string, partition: number): ReplicaLog | undefined {
+    return this.#logs.future.get(partitionKey(topic, partition))
+  }
+
+  futures(): Iterable<ReplicaLog> {
+    return this.#logs.future.values()
+  }
+
+  prefer(topic: string, partition: number, path: string): void {
+    const key = partitionKey(topic, partition)
+    const lies = [this.#logs.current.get(key), this.#logs.future.get(key)]
+    if (lies.some((log) => log?.logDirectory === path)) return
+    this.#preferred.set(
+      key,
+      this.#directories.find((directory) => directory.path === path)!,
+    )
+  }
+
+  canMove(topic: string, partition: number): boolean {
+    return canBeFuture(topic, partition)
+  }
+
+  createFuture(topic: string, partition: number, path: string): ReplicaLog {
+    const current = this.#logs.current.get(partitionKey(topic, partition))!
+    const directory = this.#directories.find((each) => each.path === path)!
+    return this.#futures.create(current, directory)
+  }
+
+  removeFuture(topic: string, partition: number): void {
+    this.#futures.remove(topic, partition)
+  }
+
+  replaceWithFuture(topic: string, partition: number): ReplicaLog {
+    return this.#futures.takeOver(topic, partition)
   }
 
   /** A directory of an earlier topic of this name. Whoever still wants its records finds them there. */
   #setStray(log: PartitionLog, topicId: string): void {
     const { topic, partition, topicId: found } = log
-    const path = this.#moveAside(log, 'stray')
+    this.#futures.remove(topic, partition)
+    this.#moveAside(log, 'stray')
     this.#options.env.logger.log(
       'warn',
       'a directory belongs to another topic of this name: it is set aside',
-      {
-        partition: partitionKey(topic, partition),
-        found,
-        expected: topicId,
-        path,
-      },
+      { partition: partitionKey(topic, partition), found, expected: topicId },
     )
   }
 
-  /** The log is known no more. Gives the new path of its directory; null when it had none. Throws DiskError. */
-  #moveAside(log: PartitionLog, mark: 'delete' | 'stray'): string | null {
+  /** The log is known no more; its directory goes by another name or, with `delete`, after a while. Throws DiskError. */
+  #moveAside(log: PartitionLog, mark: 'delete' | 'stray'): void {
+    const directory = this.#directoryOf(log)
     const unique = this.#options.env.random.bytes(16).toString('hex')
-    const path = join(log.logDirectory, asideDirectoryName(log.topic, log.partition, mark, unique))
+    const path = join(directory.path, asideDirectoryName(log.topic, log.partition, mark, unique))
     // First, so that nothing has changed when it fails.
-    if (log.hasDirectory) this.#directoryOf(log).disk.rename(log.directory, path)
-    const key = partitionKey(log.topic, log.partition)
+    if (log.hasDirectory) directory.disk.rename(log.directory, path)
     log.abandon()
-    this.#logs.delete(key)
-    this.#highWatermarks.delete(key)
+    if (this.#logs.isCurrent(log)) this.#highWatermarks.delete(keyOf(log))
+    this.#logs.forget(log)
     this.#waitingForFlush.delete(log)
-    if (!log.hasDirectory) return null
-    this.#directoryOf(log).directoryRenamed()
+    if (!log.hasDirectory) return
+    directory.directoryRenamed()
+    if (mark === 'delete') directory.removals.add([path], log.config.fileDeleteDelayMs)
     // A topic of the same name may come: it must not be given the offsets of this one.
-    this.#writeLogStartsSoon()
-    return path
+    this.#checkpoints.writeLogStartsSoon()
   }
 
   #directoryOf(log: PartitionLog): LogDirectory {
@@ -342,7 +415,7 @@ class Manager implements LogManager {
 
   #applyRetention(): void {
     const nowMs = this.#options.env.clock.nowMs()
-    for (const log of this.#logs.values()) {
+    for (const log of this.#logs.current.values()) {
       try {
         log.applyRetention(nowMs, this.#options.highWatermarkOf(log.topic, log.partition))
       } catch (error) {
@@ -353,55 +426,6 @@ class Manager implements LogManager {
         })
       }
     }
-  }
-
-  #writeRecoveryPoints(): void {
-    for (const log of this.#logs.values()) this.#persistEpochs(log)
-    this.#writeCheckpoints('recoveryPoint')
-  }
-
-  #persistEpochs(log: PartitionLog): void {
-    try {
-      log.persistEpochs()
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      const path = log.directory
-      this.#options.env.logger.log('error', 'leader epochs could not be written', {
-        path,
-        error: error.message,
-      })
-    }
-  }
-
-  #writeLogStartsSoon(): void {
-    if (this.#logStartsWaiting) return
-    this.#logStartsWaiting = true
-    this.#options.env.timers.soon(() => {
-      if (this.#logStartsWaiting) this.#writeCheckpoints('logStartOffset')
-      for (const directory of this.#directories) directory.syncRenames()
-    })
-  }
-
-  #writeCheckpoints(checkpoint: Checkpoint): void {
-    if (checkpoint === 'logStartOffset') this.#logStartsWaiting = false
-    for (const directory of this.#directories) {
-      directory.writeCheckpoint(checkpoint, this.#checkpointEntries(checkpoint, directory.path))
-    }
-  }
-
-  #checkpointEntries(checkpoint: Checkpoint, directory: string): PartitionOffset[] {
-    const entries: PartitionOffset[] = []
-    for (const log of this.#logs.values()) {
-      if (log.logDirectory !== directory || !log.hasDirectory) continue
-      const { topic, partition } = log
-      if (checkpoint === 'recoveryPoint') entries.push({ topic, partition, offset: log.recoveryPoint })
-      else if (checkpoint === 'highWatermark') {
-        entries.push({ topic, partition, offset: this.#options.highWatermarkOf(topic, partition) })
-      } else if (log.needsLogStartCheckpoint) {
-        entries.push({ topic, partition, offset: log.logStartOffset })
-      }
-    }
-    return entries
   }
 
   /** flush.ms: logs that became dirty together are flushed together. */
@@ -421,9 +445,9 @@ class Manager implements LogManager {
     for (const { removals } of this.#directories) removals.stop()
     this.#waitingForFlush.clear()
     const failed = new Set<string>()
-    await Promise.all([...this.#logs.values()].map((log) => this.#close(log, failed)))
+    await Promise.all([...this.#logs.all()].map((log) => this.#close(log, failed)))
     for (const checkpoint of ['highWatermark', 'logStartOffset', 'recoveryPoint'] as const) {
-      this.#writeCheckpoints(checkpoint)
+      this.#checkpoints.write(checkpoint)
     }
     this.#logs.clear()
     for (const directory of this.#directories) {

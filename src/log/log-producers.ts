@@ -143,6 +143,12 @@ export class LogProducers {
     }
   }
 
+  /** Of a log with the same records: it may know producers whose records have gone. Throws DiskError. */
+  takeSnapshotOf(other: LogProducers, logEndOffset: number): void {
+    const state = other.state()
+    if (state.size > 0 || this.#snapshots.count > 0) this.#snapshots.write(logEndOffset, state)
+  }
+
   /** Of a segment that has gone. */
   removeSnapshot(offset: number): void {
     this.#snapshots.remove(offset)

@@ -379,6 +379,8 @@ export class PartitionLog implements ReplicaLog {
   }
 
   #deleteSegments(doomed: readonly Segment[]): void {
+    // What was cut off must not come back behind what is appended in its place.
+    this.#flushes.namesChanged()
     this.#segments.delete(doomed, this.config.fileDeleteDelayMs)
   }
 
@@ -404,8 +406,23 @@ export class PartitionLog implements ReplicaLog {
     for (const segment of this.#segments.all) segment.close()
   }
 
+  /**
+   * Completes every file and makes it durable, blocking, and closes the log: it is to be opened under another name, and to
+   * have all that `source` has besides the records, which are the same. Throws DiskError.
+   */
+  sealAsCopyOf(source: PartitionLog): void {
+    this.#epochs.assign(source.latestLeaderEpoch, this.#logEndOffset)
+    for (const segment of this.#segments.all) segment.finishIndexes()
+    this.#producers.takeSnapshotOf(source.#producers, this.#logEndOffset)
+    this.#epochs.persist({ durable: true })
+    for (const segment of this.#segments.all) segment.syncNow()
+    this.#host.disk.syncDirectory(this.directory)
+    this.abandon()
+  }
+
   /** Closes files and writes nothing: the directory is going away. */
   abandon(): void {
+    this.#flushes.abandon()
     for (const segment of this.#segments.all) segment.abandon()
     this.#closed = true
   }

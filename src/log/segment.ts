@@ -422,6 +422,18 @@ export class Segment implements Resident {
     await Promise.all(syncs)
   }
 
+  /** As `sync`, blocking. Throws DiskError. */
+  syncNow(): void {
+    if (!this.isDirty && this.#syncUnderWay === null) return
+    this.file().syncNow()
+    for (const suffix of this.isActive ? [] : [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
+      const file = this.#host.disk.open(this.path(suffix), 'write')
+      file.syncNow()
+      file.close()
+    }
+    this.isDirty = false
+  }
+
   async #syncIndex(suffix: string): Promise<void> {
     const file = this.#host.disk.open(this.path(suffix), 'write')
     try {

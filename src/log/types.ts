@@ -184,6 +184,22 @@ export interface LogManager {
    * may lie in a directory that is offline.
    */
   remove(topic: string, partition: number): void
+  /** The log that is to take the place of the current one, in another directory; undefined when there is no move. */
+  future(topic: string, partition: number): ReplicaLog | undefined
+  futures(): Iterable<ReplicaLog>
+  /** `path`, one of `log.dirs`, is where the partition is to be made when it is made. */
+  prefer(topic: string, partition: number, path: string): void
+  /** False: the name of its directory would be too long. */
+  canMove(topic: string, partition: number): boolean
+  /** Makes an empty future log of an existing partition in `path`, one of `log.dirs`. Throws DiskError. */
+  createFuture(topic: string, partition: number, path: string): ReplicaLog
+  /** Nothing happens where there is none. Throws DiskError. */
+  removeFuture(topic: string, partition: number): void
+  /**
+   * The future log, which must have the same records, becomes the current one: what was flushed before is flushed. The old
+   * directory is deleted. Throws DiskError: then the old one stays, and the future one is known no more.
+   */
+  replaceWithFuture(topic: string, partition: number): ReplicaLog
   /** High watermarks read from replication-offset-checkpoint; 0 where there is none. */
   checkpointedHighWatermark(topic: string, partition: number): number
   logDirectories(): { path: string; online: boolean; totalBytes: number; usableBytes: number }[]

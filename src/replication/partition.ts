@@ -95,6 +95,12 @@ export class Partition {
     return this.current instanceof OfflineLog
   }
 
+  /** A move to another directory is complete: the same records lie there. Whoever waits looks again. */
+  replaceLog(log: ReplicaLog): void {
+    this.current = log
+    this.wakeChanged()
+  }
+
   /** The log directory has failed. Whoever waits is answered. */
   goOffline(): void {
     this.current = new OfflineLog(this.current, this.current.config)

@@ -1,9 +1,10 @@
 /** The partitions of this broker, by name. */
-import type { Logger } from '../env/env.ts'
+import type { Logger, Timers } from '../env/env.ts'
 import { DiskError } from '../env/disk.ts'
 import { OfflineLog } from '../log/offline-log.ts'
 import type { LogConfig, LogManager, PartitionId, ReplicaLog } from '../log/types.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
+import { LogDirMoves } from './log-dir-moves.ts'
 import { Partition, type PartitionState } from './partition.ts'
 
 export interface LeadershipListener {
@@ -22,12 +23,19 @@ export class ReplicaManager {
   private readonly logger: Logger
   private readonly configFor: (topic: string) => LogConfig
   private readonly listener: LeadershipListener
+  private readonly moves: LogDirMoves
   private readonly byTopic = new Map<string, Partition[]>()
 
   constructor(
     brokerId: number,
     logs: LogManager,
-    world: { logger: Logger; configFor: (topic: string) => LogConfig },
+    world: {
+      logger: Logger
+      timers: Timers
+      configFor: (topic: string) => LogConfig
+      /** replica.alter.log.dirs.io.max.bytes.per.second */
+      maxMoveBytesPerSecond: () => number
+    },
     listener: LeadershipListener,
   ) {
     this.brokerId = brokerId
@@ -35,6 +43,8 @@ export class ReplicaManager {
     this.logger = world.logger
     this.configFor = world.configFor
     this.listener = listener
+    const { logger, timers, maxMoveBytesPerSecond } = world
+    this.moves = new LogDirMoves({ logs, logger, timers, maxBytesPerSecond: maxMoveBytesPerSecond })
   }
 
   /** Undefined when this broker does not host it. */
@@ -91,9 +101,34 @@ export class ReplicaManager {
       const partition = this.get(topic, index)
       if (!partition || partition.isOffline) continue
       const led = partition.isLeader
+      this.moves.stop(partition)
       partition.goOffline()
       if (led) this.listener.resigned(topic, index)
     }
+  }
+
+  /**
+   * Begins to move a partition's log to `path`, one of `log.dirs` that works. The directory where it lies ends a move. False:
+   * it is not hosted here, and will be made there when it is. Throws DiskError.
+   */
+  moveTo(topic: string, index: number, path: string): boolean {
+    const partition = this.get(topic, index)
+    if (partition?.isOffline) throw new DiskError('IO', path, `${topic}-${index} is offline`)
+    const known = this.logs.future(topic, index)
+    if (partition && known !== undefined && known.logDirectory !== path) {
+      this.moves.stop(partition)
+      this.logs.removeFuture(topic, index)
+    }
+    this.logs.prefer(topic, index, path)
+    if (!partition) return false
+    const isThere = partition.log.logDirectory === path || this.logs.future(topic, index) !== undefined
+    if (!isThere) this.moves.start(partition, this.logs.createFuture(topic, index, path))
+    return true
+  }
+
+  /** Before the logs are closed. */
+  stopMoves(): void {
+    this.moves.stopAll()
   }
 
   /** Says which logs could not be deleted, because their directory has failed. Throws DiskError where a later try may help. */
@@ -109,6 +144,7 @@ export class ReplicaManager {
     const partition = hosted?.[index]
     if (!partition) return
     const led = partition.isLeader
+    this.moves.stop(partition)
     delete hosted![index]
     if (!hosted!.some(Boolean)) this.byTopic.delete(topic)
     partition.close()
@@ -129,7 +165,12 @@ export class ReplicaManager {
   /** New settings reach the logs of a topic. */
   topicConfigChanged(topic: string): void {
     const config = this.configFor(topic)
-    for (const partition of this.byTopic.get(topic) ?? []) if (partition) partition.log.config = config
+    for (const partition of this.byTopic.get(topic) ?? []) {
+      if (!partition) continue
+      partition.log.config = config
+      const future = this.logs.future(topic, partition.index)
+      if (future !== undefined) future.config = config
+    }
   }
 
   allTopicConfigsChanged(): void {
@@ -143,6 +184,8 @@ export class ReplicaManager {
     let hosted = this.byTopic.get(topic)
     if (!hosted) this.byTopic.set(topic, (hosted = []))
     hosted[index] = partition
+    const future = this.logs.future(topic, index)
+    if (future !== undefined && !partition.isOffline) this.moves.start(partition, future)
     return partition
   }
 

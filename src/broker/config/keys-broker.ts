@@ -164,11 +164,8 @@ export const dynamicOnlyKeys = {
   }),
   'replica.alter.log.dirs.io.max.bytes.per.second': long(
     Infinity,
-    'Bytes a second of moves between directories.',
-    {
-      ...acceptedDynamic,
-      min: 0,
-    },
+    'Bytes a second of moves between directories (AlterReplicaLogDirs).',
+    { dynamic: 'cluster', min: 0 },
   ),
 }
 

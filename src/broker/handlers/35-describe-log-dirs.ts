@@ -1,6 +1,7 @@
 /**
  * DescribeLogDirs 0-4: the data directories of this broker, the partitions in them and their sizes. v4 adds the size and the
- * free space of the file system. A null list of topics means all.
+ * free space of the file system. A null list of topics means all. A partition that moves to another directory
+ * (AlterReplicaLogDirs) is in both, in the other as a future replica that lags. A directory that has failed has an error.
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type {
@@ -18,7 +19,7 @@ export function handleDescribeLogDirs(
 ): DescribeLogDirsResponse {
   const wanted = wantedPartitions(request)
   const byDirectory = new Map<string, ReplicaLog[]>()
-  for (const log of services.logs.all()) {
+  for (const log of [...services.logs.all(), ...services.logs.futures()]) {
     if (!wanted(log.topic, log.partition)) continue
     const logs = byDirectory.get(log.logDirectory)
     if (logs) logs.push(log)
@@ -26,7 +27,7 @@ export function handleDescribeLogDirs(
   }
   const results = services.logs.logDirectories().map(({ path, online, totalBytes, usableBytes }): Result => {
     if (!online) return { errorCode: ErrorCode.KAFKA_STORAGE_ERROR, logDir: path, topics: [] }
-    const topics = topicsOf(byDirectory.get(path) ?? [])
+    const topics = topicsOf(services, byDirectory.get(path) ?? [])
     return { errorCode: ErrorCode.NONE, logDir: path, topics, totalBytes, usableBytes }
   })
   return { errorCode: ErrorCode.NONE, results }
@@ -38,19 +39,17 @@ function wantedPartitions({ topics }: DescribeLogDirsRequest): (topic: string, p
   return (topic, partition) => partitionsOf.get(topic)?.has(partition) ?? false
 }
 
-function topicsOf(logs: readonly ReplicaLog[]): Result['topics'] {
+function topicsOf(services: Services, logs: readonly ReplicaLog[]): Result['topics'] {
   const byTopic = new Map<string, Result['topics'][number]['partitions'][number][]>()
   for (const log of logs) {
     const partitions = byTopic.get(log.topic) ?? []
     byTopic.set(log.topic, partitions)
-    // How far the log lies behind the high watermark: a leader's own log never does (KIP-113).
-    const offsetLag = 0
-    partitions.push({
-      partitionIndex: log.partition,
-      partitionSize: log.sizeBytes,
-      offsetLag,
-      isFutureKey: false,
-    })
+    const current = services.logs.get(log.topic, log.partition)
+    const isFutureKey = log !== current
+    // How far a future log lies behind the current one; a leader's own log never lies behind its high watermark.
+    const offsetLag = isFutureKey ? (current?.logEndOffset ?? log.logEndOffset) - log.logEndOffset : 0
+    const { partition: partitionIndex, sizeBytes: partitionSize } = log
+    partitions.push({ partitionIndex, partitionSize, offsetLag, isFutureKey })
   }
   return [...byTopic].map(([name, partitions]) => ({ name, partitions }))
 }

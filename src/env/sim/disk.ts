@@ -84,6 +84,7 @@ class FileNode {
     copy.durable = this.durable
     copy.unsynced = this.unsynced.slice()
     copy.modifiedMs = this.modifiedMs
+    copy.#lostPages = this.#lostPages
     return copy
   }
 

@@ -21,6 +21,7 @@ import { initProducerIdApi } from './22-init-producer-id.ts'
 import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts'
 import { describeConfigsApi } from './32-describe-configs.ts'
 import { alterConfigsApi } from './33-alter-configs.ts'
+import { alterReplicaLogDirsApi } from './34-alter-replica-log-dirs.ts'
 import { describeLogDirsApi } from './35-describe-log-dirs.ts'
 import { createPartitionsApi } from './37-create-partitions.ts'
 import { deleteGroupsApi } from './42-delete-groups.ts'
@@ -50,6 +51,7 @@ export const apis: readonly AnyApi[] = [
   offsetForLeaderEpochApi,
   describeConfigsApi,
   alterConfigsApi,
+  alterReplicaLogDirsApi,
   describeLogDirsApi,
   createPartitionsApi,
   deleteGroupsApi,
