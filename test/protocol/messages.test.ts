@@ -80,6 +80,7 @@ describe('the table of APIs', () => {
       'OffsetForLeaderEpoch 0-4 4',
       'DescribeConfigs 0-4 4',
       'AlterConfigs 0-2 2',
+      'AlterReplicaLogDirs 0-2 2',
       'DescribeLogDirs 0-4 2',
       'CreatePartitions 0-3 2',
       'DeleteGroups 0-2 2',
