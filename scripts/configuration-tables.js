@@ -48,10 +48,10 @@ function defaultText(key, types) {
 function allowed(key) {
   if (key.type === 'boolean') return 'true, false'
   if (key.allowed) return key.allowed.join(', ')
-  const { min, max, type } = key
+  const { min, max, type, alsoAllowed } = key
   if (min === undefined && max === undefined) return type
   if (max === undefined) return `${type} from ${min}`
-  return `${type} from ${min} to ${max}`
+  return `${type} from ${min} to ${max}${alsoAllowed === undefined ? '' : `, ${alsoAllowed}`}`
 }
 
 function withoutStop(text) {

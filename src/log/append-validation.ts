@@ -86,14 +86,32 @@ export function validateRecords(records: Buffer, config: LogConfig, nowMs: numbe
     const { error, message } = verdict.fault
     return { fault: { error: ErrorCode[error], message, recordErrors: verdict.recordErrors } }
   }
-  const codec = targetCodec(config)
-  if (codec === null || codec === batch.codecOf(batch.attributes(records, 0))) {
+  const target = targetCodec(config)
+  if (target === null || target.codec === batch.codecOf(batch.attributes(records, 0))) {
     return { fault: null, records, maxTimestampMs: verdict.maxTimestampMs, convertedRecords: 0 }
   }
-  const recompressed = recompress(records, codec)
-  if (recompressed.length > config.maxMessageBytes) return { fault: tooLarge(recompressed.length, config) }
-  const convertedRecords = batch.recordCount(records, 0)
-  return { fault: null, records: recompressed, maxTimestampMs: verdict.maxTimestampMs, convertedRecords }
+  return converted(
+    config,
+    { count: batch.recordCount(records, 0), maxTimestampMs: verdict.maxTimestampMs },
+    () => batch.recompressBatch(records, { ...target, maxDecompressedBytes: MAX_DECOMPRESSED_BYTES }),
+  )
+}
+
+/** A batch made of a client's records; its size counts, too (Kafka's UnifiedLog looks again after the validation). */
+function converted(
+  config: LogConfig,
+  { count, maxTimestampMs }: { count: number; maxTimestampMs: number },
+  make: () => Buffer,
+): Validated {
+  try {
+    const records = make()
+    if (records.length > config.maxMessageBytes) return { fault: tooLarge(records.length, config) }
+    return { fault: null, records, maxTimestampMs, convertedRecords: count }
+  } catch (error) {
+    // The topic names a codec that this machine has no native code for.
+    if (!(error instanceof batch.CompressionError) || error.kind !== 'unavailable') throw error
+    return { fault: fault(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, error.message) }
+  }
 }
 
 function rulesOf(config: LogConfig, nowMs: number): batch.RecordRules {
@@ -111,41 +129,29 @@ function convertMessageSet(records: Buffer, config: LogConfig, nowMs: number): V
   const { maxMessageBytes } = config
   const { fault: refusal, set } = checkMessageSet(records, { ...rulesOf(config, nowMs), maxMessageBytes })
   if (refusal !== null) return { fault: fault(ErrorCode[refusal.error], refusal.message) }
-  const converted = batchOfMessages(set, targetCodec(config) ?? set.codec)
-  if (converted.length > maxMessageBytes) return { fault: tooLarge(converted.length, config) }
-  const { maxTimestampMs, count } = set
-  return { fault: null, records: converted, maxTimestampMs, convertedRecords: count }
+  const target = targetCodec(config)
+  return converted(config, set, () => batchOfMessages(set, target?.codec ?? set.codec, target?.level))
 }
 
 /** null: as the producer sent it. */
-function targetCodec(config: LogConfig): number | null {
-  switch (config.compressionType) {
+function targetCodec({
+  compressionType,
+  compressionLevels: levels,
+}: LogConfig): { codec: number; level?: number } | null {
+  switch (compressionType) {
     case 'producer':
       return null
     case 'uncompressed':
-      return batch.Codec.NONE
+      return { codec: batch.Codec.NONE }
     case 'gzip':
-      return batch.Codec.GZIP
+      return { codec: batch.Codec.GZIP, level: levels.gzip }
     case 'snappy':
-      return batch.Codec.SNAPPY
+      return { codec: batch.Codec.SNAPPY }
     case 'lz4':
-      return batch.Codec.LZ4
+      return { codec: batch.Codec.LZ4, level: levels.lz4 }
     case 'zstd':
-      return batch.Codec.ZSTD
+      return { codec: batch.Codec.ZSTD, level: levels.zstd }
   }
-}
-
-function recompress(records: Buffer, codec: number): Buffer {
-  const attributes = batch.attributes(records, 0)
-  return batch.buildBatch({
-    records: batch.decodeRecords(records, 0, MAX_DECOMPRESSED_BYTES),
-    codec,
-    producerId: batch.producerId(records, 0),
-    producerEpoch: batch.producerEpoch(records, 0),
-    baseSequence: batch.baseSequence(records, 0),
-    transactional: batch.isTransactional(attributes),
-    timestampType: batch.timestampTypeOf(attributes),
-  })
 }
 
 /** This broker's own batches, one or more: only what would break the log is looked at. */

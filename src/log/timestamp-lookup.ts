@@ -1,5 +1,7 @@
 /** Offsets by timestamp over the segments of a log, exact to the record. */
+import { DiskError } from '../env/disk.ts'
 import * as batch from '../protocol/record-batch.ts'
+import { LOG_SUFFIX } from './file-names.ts'
 import { HeaderScan } from './header-scan.ts'
 import type { Segment } from './segment.ts'
 import type { TimestampOffset } from './types.ts'
@@ -26,21 +28,43 @@ export function findByTimestamp(
   return null
 }
 
-/** The first record with the greatest timestamp of all. null when no record has one. */
+/** The first record with the greatest timestamp of all at or above `fromOffset`. null when none has one. */
 export function findMaxTimestamp(segments: readonly Segment[], fromOffset: number): TimestampOffset | null {
+  const [first, ...rest] = segments
+  if (first === undefined) return null
   let newest: Segment | null = null
-  for (const segment of segments) {
+  for (const segment of first.baseOffset < fromOffset ? rest : segments) {
     if (segment.sizeBytes === 0 || segment.largestTimestamp().timestampMs < 0) continue
     const best = newest === null ? -1 : newest.largestTimestamp().timestampMs
     if (segment.largestTimestamp().timestampMs > best) newest = segment
+  }
+  // What a segment knows is of all its records, those below the log start, too.
+  if (first.baseOffset < fromOffset) {
+    const best = newest === null ? -1 : newest.largestTimestamp().timestampMs
+    const found = first.largestTimestamp().timestampMs < best ? null : newestFrom(first, fromOffset)
+    if (found !== null && found.timestampMs >= best) return found
   }
   if (newest === null) return null
   const segment = newest
   const { timestampMs, offset } = segment.largestTimestamp()
   return scanBatches(segment, segment.offsetIndex.lookup(offset), (scan) => {
-    if (scan.maxTimestampMs !== timestampMs || scan.lastOffset < fromOffset) return null
+    if (scan.maxTimestampMs !== timestampMs) return null
     return firstRecord(segment, scan, (record) => record.timestampMs === timestampMs)
   })
+}
+
+/** In a segment that the log start lies in, by its batch headers from there on; the batch around it record by record. */
+function newestFrom(segment: Segment, fromOffset: number): TimestampOffset | null {
+  let best: TimestampOffset | null = null
+  scanBatches(segment, segment.offsetIndex.lookup(fromOffset), (scan) => {
+    if (scan.lastOffset < fromOffset || scan.maxTimestampMs <= (best?.timestampMs ?? -1)) return null
+    const records = recordsAt(segment, scan).filter(({ offset }) => offset >= fromOffset)
+    for (const { timestampMs, offset, leaderEpoch } of records) {
+      if (timestampMs > (best?.timestampMs ?? -1)) best = { timestampMs, offset, leaderEpoch }
+    }
+    return null
+  })
+  return best
 }
 
 function scanBatches(
@@ -63,12 +87,29 @@ function scanBatches(
 function firstRecord(
   segment: Segment,
   scan: HeaderScan,
-  matches: (record: batch.Record) => boolean,
+  matches: (record: TimestampOffset) => boolean,
 ): TimestampOffset | null {
+  const record = recordsAt(segment, scan).find(matches)
+  if (record === undefined) return null
+  const { timestampMs, offset, leaderEpoch } = record
+  return { timestampMs, offset, leaderEpoch }
+}
+
+/** Of the scan's batch. Throws DiskError where the file holds what no reader could read. */
+function recordsAt(segment: Segment, scan: HeaderScan): TimestampOffset[] {
   const bytes = Buffer.allocUnsafe(scan.sizeBytes)
   segment.file().read(bytes, 0, bytes.length, scan.position)
-  const record = batch.decodeRecords(bytes).find(matches)
-  if (record === undefined) return null
-  const { timestampMs, offset } = record
-  return { timestampMs, offset, leaderEpoch: batch.partitionLeaderEpoch(bytes, 0) }
+  const leaderEpoch = batch.partitionLeaderEpoch(bytes, 0)
+  try {
+    return batch.decodeRecords(bytes).map(({ timestampMs, offset }) => ({ timestampMs, offset, leaderEpoch }))
+  } catch (error) {
+    if (!(error instanceof batch.CompressionError) && !(error instanceof batch.MalformedRecordError))
+      throw error
+    const path = segment.path(LOG_SUFFIX)
+    throw new DiskError(
+      'IO',
+      path,
+      `${path}: the batch at position ${scan.position} cannot be read: ${error.message}`,
+    )
+  }
 }

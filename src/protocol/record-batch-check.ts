@@ -163,22 +163,23 @@ function recordErrors(
   maxTimestampMs: number,
 ): RecordsVerdict {
   const errors: RecordError[] = []
-  let firstError: BatchError | null = null
+  let worst: BatchError | null = null
   let refusedCount = 0
   for (let index = 0; index < count; index++) {
     cursor.next()
     const fault = recordFault(cursor, times, rules)
     if (fault === null) continue
-    firstError ??= fault.error
+    // One bad timestamp names the error of all, wherever it stands (LogValidator).
+    if (worst !== 'INVALID_TIMESTAMP') worst = fault.error
     refusedCount++
     if (errors.length < MAX_LISTED_ERRORS) errors.push({ batchIndex: index, message: fault.message })
   }
-  if (firstError === null) return { fault: null, maxTimestampMs, recordErrors: errors }
+  if (worst === null) return { fault: null, maxTimestampMs, recordErrors: errors }
   const message =
-    firstError === 'INVALID_TIMESTAMP'
+    worst === 'INVALID_TIMESTAMP'
       ? 'One or more records have been rejected due to invalid timestamp'
       : `One or more records have been rejected due to ${refusedCount} record errors in total`
-  return { fault: { error: firstError, message }, maxTimestampMs, recordErrors: errors }
+  return { fault: { error: worst, message }, maxTimestampMs, recordErrors: errors }
 }
 
 /** The rules for one record, in the order of LogValidator: its key, then its timestamp. */

@@ -26,6 +26,8 @@ export interface ConfigKey<T> {
   readonly doc: string
   readonly min?: number
   readonly max?: number
+  /** A number outside of min and max that means something of its own. */
+  readonly alsoAllowed?: number
   readonly allowed?: readonly string[]
   /** What each item of a list must look like. */
   readonly itemPattern?: RegExp
@@ -38,6 +40,7 @@ interface KeyOptions {
   readonly honoured?: boolean
   readonly min?: number
   readonly max?: number
+  readonly alsoAllowed?: number
   readonly allowed?: readonly string[]
   /** What each item of a list must look like. */
   readonly itemPattern?: RegExp
@@ -98,7 +101,8 @@ export function allowedText(key: AnyConfigKey): string {
   const range = INTEGER_RANGES[key.type]
   if (range) {
     const most = key.max ?? range[1]
-    return `an integer from ${key.min ?? range[0]} to ${most}`
+    const also = key.alsoAllowed === undefined ? '' : `, or ${key.alsoAllowed}`
+    return `an integer from ${key.min ?? range[0]} to ${most}${also}`
   }
   if (key.type === 'double') {
     if (key.min === undefined) return 'a number'
@@ -146,8 +150,9 @@ function parseInteger(value: string, key: AnyConfigKey, fail: () => ConfigError)
   const exact = BigInt(value.replace('+', ''))
   const [least, most] = INTEGER_RANGES[key.type]!
   if (exact < least || exact > most) throw fail()
-  if (key.min !== undefined && exact < BigInt(key.min)) throw fail()
-  if (key.max !== undefined && exact > BigInt(key.max)) throw fail()
+  const isSpecial = key.alsoAllowed !== undefined && exact === BigInt(key.alsoAllowed)
+  if (!isSpecial && key.min !== undefined && exact < BigInt(key.min)) throw fail()
+  if (!isSpecial && key.max !== undefined && exact > BigInt(key.max)) throw fail()
   if (exact > BigInt(Number.MAX_SAFE_INTEGER)) return Infinity
   if (exact < BigInt(Number.MIN_SAFE_INTEGER)) return -Infinity
   return Number(exact)

@@ -9,6 +9,11 @@ export const CLEANUP_POLICIES = ['compact', 'delete'] as const
 export const TIMESTAMP_TYPES = ['CreateTime', 'LogAppendTime'] as const
 export const COMPRESSION_TYPES = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] as const
 
+const GZIP_LEVEL = 'Level of what is stored as gzip; -1: the library chooses.'
+const LZ4_LEVEL = 'Level of what is stored as lz4 (docs/decisions/0014-levels-of-lz4.md)'
+const ZSTD_LEVEL = 'Level of what is stored as zstd.'
+const gzipLevels = { min: 1, max: 9, alsoAllowed: -1 } as const
+
 export const logKeys = {
   'log.dir': string('/tmp/kafka-logs', 'Data directory where `log.dirs` is not given.'),
   'log.dirs': string(null, 'Data directories, separated by commas.'),
@@ -17,10 +22,10 @@ export const logKeys = {
   'log.roll.hours': int(168, 'Age at which a new segment begins.', { min: 1 }),
   'log.roll.jitter.ms': long(
     null,
-    'Random part of that age; before `log.roll.jitter.hours`.',
-    acceptedDynamic,
+    'Up to so much, by chance, is taken off that age; before `log.roll.jitter.hours`.',
+    cluster,
   ),
-  'log.roll.jitter.hours': int(0, 'Random part of that age.', { honoured: false, min: 0 }),
+  'log.roll.jitter.hours': int(0, 'Up to so much, by chance, is taken off that age.', { min: 0 }),
   'log.index.size.max.bytes': int(10485760, 'Largest size of an index.', { ...cluster, min: 4 }),
   'log.index.interval.bytes': int(4096, 'Bytes between index entries.', { ...cluster, min: 0 }),
   'log.retention.ms': long(
@@ -52,7 +57,11 @@ export const logKeys = {
   'log.flush.start.offset.checkpoint.interval.ms': int(60000, 'Time between writes of the log starts.', {
     min: 0,
   }),
-  'log.preallocate': bool(false, 'Whether a new segment takes its whole size at once.', acceptedDynamic),
+  'log.preallocate': bool(
+    false,
+    'Whether a new segment takes its whole size at once (docs/decisions/0015-no-preallocation.md).',
+    acceptedDynamic,
+  ),
   'log.message.format.version': string('3.0-IV1', 'Has no effect since Kafka 3.0.', accepted),
   'log.message.timestamp.type': oneOf(
     TIMESTAMP_TYPES,
@@ -79,9 +88,9 @@ export const logKeys = {
   ),
   'message.max.bytes': int(1048588, 'Largest batch.', { ...cluster, min: 0 }),
   'compression.type': oneOf(COMPRESSION_TYPES, 'producer', 'How batches are stored.', cluster),
-  'compression.gzip.level': int(-1, 'Level of gzip.', { ...acceptedDynamic, min: -1, max: 9 }),
-  'compression.lz4.level': int(9, 'Level of lz4.', { ...acceptedDynamic, min: 1, max: 17 }),
-  'compression.zstd.level': int(3, 'Level of zstd.', { ...acceptedDynamic, min: -131072, max: 22 }),
+  'compression.gzip.level': int(-1, GZIP_LEVEL, { ...cluster, ...gzipLevels }),
+  'compression.lz4.level': int(9, LZ4_LEVEL, { ...acceptedDynamic, min: 1, max: 17 }),
+  'compression.zstd.level': int(3, ZSTD_LEVEL, { ...cluster, min: -131072, max: 22 }),
   'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', { ...cluster, min: 1 }),
   'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.', acceptedDynamic),
   'num.recovery.threads.per.data.dir': int(1, 'Threads of start-up recovery.', {
@@ -179,7 +188,7 @@ const throttled = { ...accepted, itemPattern: /^(\*|\d+:\d+)$/ }
 export const topicLevelKeys = {
   'segment.bytes': int(1073741824, 'Size at which a new segment begins.', { min: 14 }),
   'segment.ms': long(604800000, 'Age at which a new segment begins.', { min: 1 }),
-  'segment.jitter.ms': long(0, 'Random part of that age.', { honoured: false, min: 0 }),
+  'segment.jitter.ms': long(0, 'Up to so much, by chance, is taken off that age.', { min: 0 }),
   'segment.index.bytes': int(10485760, 'Largest size of an index.', { min: 4 }),
   'flush.messages': long(Infinity, 'Records after which a partition is flushed to disk.', { min: 1 }),
   'flush.ms': long(Infinity, 'Time after which a partition is flushed to disk.', { min: 0 }),
@@ -206,10 +215,14 @@ export const topicLevelKeys = {
   'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.', accepted),
   'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', { min: 1 }),
   'compression.type': oneOf(COMPRESSION_TYPES, 'producer', 'How batches are stored.'),
-  'compression.gzip.level': int(-1, 'Level of gzip.', { ...accepted, min: -1, max: 9 }),
-  'compression.lz4.level': int(9, 'Level of lz4.', { ...accepted, min: 1, max: 17 }),
-  'compression.zstd.level': int(3, 'Level of zstd.', { ...accepted, min: -131072, max: 22 }),
-  preallocate: bool(false, 'Whether a new segment takes its whole size at once.', accepted),
+  'compression.gzip.level': int(-1, GZIP_LEVEL, gzipLevels),
+  'compression.lz4.level': int(9, LZ4_LEVEL, { ...accepted, min: 1, max: 17 }),
+  'compression.zstd.level': int(3, ZSTD_LEVEL, { min: -131072, max: 22 }),
+  preallocate: bool(
+    false,
+    'Whether a new segment takes its whole size at once (docs/decisions/0015-no-preallocation.md).',
+    accepted,
+  ),
   'message.format.version': string('3.0-IV1', 'Has no effect since Kafka 3.0.', accepted),
   'message.timestamp.type': oneOf(TIMESTAMP_TYPES, 'CreateTime', 'Whose clock gives timestamps.'),
   'message.timestamp.difference.max.ms': long(Infinity, 'The next two, where they are not set.', { min: 0 }),
