@@ -5,8 +5,9 @@ import { SimDisk } from '../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { join } from '../../src/log/file-names.ts'
 import { buildBatch } from '../../src/protocol/record-batch.ts'
-import { writeCorpus } from '../log/log-corpus.ts'
+import { oldSegment, writeCorpus } from '../log/log-corpus.ts'
 import type { CorpusTopic } from '../log/log-corpus.ts'
+import { START_MS } from '../log/log-fixture.ts'
 
 interface Line {
   readonly file: string
@@ -389,6 +390,43 @@ describe('records that are not what their batch says', () => {
     const { lines } = dump(withFile(log, buildBatch({ records })), log, '--offsets-decoder')
     expect(problems(lines)).toHaveLength(3)
     expect(ofType(lines, 'record')[0]).toMatchObject({ key: null, value: 'v' })
+  })
+})
+
+describe('message formats 0 and 1', () => {
+  const log = '/d/00000000000000000000.log'
+
+  it('are shown message by message, with what the compressed ones hold', () => {
+    const { lines, isSound } = dump(withFile(log, oldSegment()), log, '--print-data-log')
+    expect(problems(lines)).toEqual([])
+    expect(isSound).toBe(true)
+    expect(
+      ofType(lines, 'batch').map(({ magic, compression }) => `${String(magic)} ${String(compression)}`),
+    ).toEqual([0, 1].flatMap((magic) => ['none', 'none', 'gzip', 'lz4'].map((name) => `${magic} ${name}`)))
+    const records = ofType(lines, 'record')
+    expect(records.map(({ offset }) => offset)).toEqual(numbers(0, 12))
+    expect(records[1]).toMatchObject({ timestampType: null, timestampMs: -1, key: null, value: 'v1' })
+    expect(records[11]).toMatchObject({
+      timestampType: 'LogAppendTime',
+      timestampMs: START_MS + 10,
+      key: 'k',
+    })
+  })
+
+  it('are read to their end, whatever was changed, and it is told', () => {
+    const whole = oldSegment()
+    const batches = ofType(dump(withFile(log, whole), log).lines, 'batch')
+    for (let at = 0; at < whole.length; at++) {
+      const bytes = Buffer.from(whole)
+      bytes[at] ^= 4
+      const { lines, isSound } = dump(withFile(log, bytes), log, '--print-data-log')
+      // The offset lies outside the CRC: a gap is nothing wrong.
+      const isOffset = batches.some(
+        ({ position }) => at >= (position as number) && at < (position as number) + 8,
+      )
+      if (!isOffset) expect(isSound, `byte ${at}`).toBe(false)
+      expect(lines.length).toBeGreaterThan(1)
+    }
   })
 })
 

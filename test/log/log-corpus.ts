@@ -2,7 +2,16 @@
 import type { Disk } from '../../src/env/disk.ts'
 import { encodeRecord } from '../../src/coordinator/transactions/records.ts'
 import { encodeRecord as encodeGroupRecord } from '../../src/coordinator/groups/records.ts'
-import { buildBatch, codecNames } from '../../src/protocol/record-batch.ts'
+import { messageOverhead, putMessage } from '../../src/protocol/message-set/message.ts'
+import type { Message } from '../../src/protocol/message-set/message.ts'
+import { compressMessages } from '../../src/protocol/message-set/wrapped-messages.ts'
+import {
+  buildBatch,
+  Codec,
+  codecNames,
+  CREATE_TIME,
+  LOG_APPEND_TIME,
+} from '../../src/protocol/record-batch.ts'
 import type { RecordInput } from '../../src/protocol/record-batch.ts'
 import type { LogConfig, ReplicaLog } from '../../src/log/types.ts'
 import { openLogs, START_MS } from './log-fixture.ts'
@@ -21,6 +30,42 @@ export interface CorpusTopic {
   readonly topic: string
   readonly firstOffset: number
   readonly endOffset: number
+}
+
+/** A segment of message formats 0 and 1, plain and compressed, which Kafka wrote before 0.11. Six records a format. */
+export function oldSegment(): Buffer {
+  const sets: Buffer[] = []
+  let offset = 0
+  for (const magic of [0, 1] as const) {
+    const message = (own: Partial<Message>): Buffer => {
+      const whole: Message = {
+        magic,
+        offset: 0,
+        timestampMs: START_MS + offset,
+        timestampType: 0,
+        codec: 0,
+        key: Buffer.from('k'),
+        value: Buffer.from(`v${offset}`),
+        ...own,
+      }
+      const size = messageOverhead(magic) + (whole.key?.length ?? 0) + (whole.value?.length ?? 0)
+      const bytes = Buffer.alloc(size)
+      putMessage(bytes, 0, whole)
+      return bytes
+    }
+    for (const key of [Buffer.from('k'), null]) {
+      sets.push(message({ offset, key }))
+      offset++
+    }
+    for (const codec of [Codec.GZIP, Codec.LZ4]) {
+      const inner = [0, 1].map((index) => message({ offset: magic === 0 ? offset + index : index }))
+      const timestampType = codec === Codec.GZIP ? CREATE_TIME : LOG_APPEND_TIME
+      const value = compressMessages(codec, magic, Buffer.concat(inner))
+      sets.push(message({ offset: offset + 1, codec, key: null, value, timestampType }))
+      offset += 2
+    }
+  }
+  return Buffer.concat(sets)
 }
 
 /** `leave`: how the logs are left, closed or as by a kill. */

@@ -74,9 +74,9 @@ function stepOf(records: Generator<batch.Record, number>): IteratorResult<batch.
   }
 }
 
-function* contentsOf(
+export function* contentsOf(
   dumped: DumpedRecord,
-  { key, value, headers }: batch.Record,
+  { key, value, headers }: Pick<batch.Record, 'key' | 'value' | 'headers'>,
   decode: RecordDecoder | null,
 ): Generator<Dumped> {
   const raw = { ...dumped, key, value, headers }

@@ -5,6 +5,7 @@ import * as batch from '../../protocol/record-batch.ts'
 import { BatchScan } from './batch-scan.ts'
 import { note, problem } from './dumped.ts'
 import type { Dumped, DumpedBatch } from './dumped.ts'
+import { dumpMessages } from './dump-messages.ts'
 import { dumpRecords } from './dump-records.ts'
 import type { RecordOptions } from './dump-records.ts'
 
@@ -63,6 +64,8 @@ class SegmentDump {
         yield* this.#contentsOf(scan)
       } else if (dumped.isValid === false) {
         yield problem(`the message at ${scan.position} is corrupt: its CRC is wrong`)
+      } else if (this.#options.records !== 'none') {
+        yield* dumpMessages(scan, this.#options)
       }
     }
   }

@@ -86,6 +86,7 @@ const optionalLong = (value: unknown): string =>
 function kafkaLine(found: Found): string | null {
   switch (found.type) {
     case 'batch':
+      if (found.magic !== 2) return oldMessageLine(found)
       return [
         words(found, 'baseOffset', 'lastOffset', 'count', 'baseSequence', 'lastSequence', 'producerId'),
         words(found, 'producerEpoch', 'partitionLeaderEpoch', 'isTransactional', 'isControl'),
@@ -100,8 +101,10 @@ function kafkaLine(found: Found): string | null {
       const control = found.control as { controlType: string; coordinatorEpoch: number } | undefined
       const marker =
         control && ` endTxnMarker: ${control.controlType} coordinatorEpoch: ${control.coordinatorEpoch}`
+      const head = `| offset: ${String(found.offset)} ${timestampType(found)}: ${String(found.timestampMs)}`
+      if (found.sequence === undefined) return `${head} ${words(found, 'keySize', 'valueSize')}`
       return [
-        `| offset: ${String(found.offset)} ${String(found.timestampType)}: ${String(found.timestampMs)}`,
+        head,
         words(found, 'keySize', 'valueSize', 'sequence'),
         `headerKeys: [${(found.headerKeys as string[]).join(',')}]${marker ?? ''}`,
       ].join(' ')
@@ -123,6 +126,16 @@ function kafkaLine(found: Found): string | null {
     default:
       return null
   }
+}
+
+const timestampType = (found: Found): string => String(found.timestampType ?? 'NoTimestampType')
+
+/** Formats 0 and 1. */
+function oldMessageLine(found: Found): string {
+  const time = `${timestampType(found)}: ${String(found.maxTimestampMs)}`
+  const size = words(found, ['size', 'sizeBytes'], 'magic', ['compresscodec', 'compression'])
+  const check = words(found, 'crc', ['isvalid', 'isValid'])
+  return `${words(found, ['offset', 'lastOffset'], 'position')} ${time} ${size} ${check}`
 }
 
 /** Names a file in a message without the temporary directory. */
