@@ -212,7 +212,10 @@ export class PartitionLog implements ReplicaLog {
   #writeChunk(chunk: Chunk, nowMs: number): AppendFault | null {
     try {
       if (this.#writeFailed) this.#mendAfterFailedWrite()
-      this.#activeSegmentFor(chunk, nowMs).append(chunk, this.config.indexIntervalBytes)
+      const segment = this.#activeSegmentFor(chunk, nowMs)
+      // Its file is made now, however long ago the segment was opened.
+      if (segment.sizeBytes === 0) this.#flushes.namesChanged()
+      segment.append(chunk, this.config.indexIntervalBytes)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       return this.#writeHasFailed(error)
