@@ -19,6 +19,7 @@ export function handleAlterReplicaLogDirs(
   const targets = new Map<string, Map<number, string>>()
   for (const { path, topics } of request.dirs) {
     for (const { name, partitions } of topics) {
+      if (partitions.length === 0) continue
       const ofTopic = targets.get(name) ?? new Map<number, string>()
       targets.set(name, ofTopic)
       for (const partition of partitions) ofTopic.set(partition, path)

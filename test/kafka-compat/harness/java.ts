@@ -52,6 +52,7 @@ const tools = {
   'kafka-delete-records': 'org.apache.kafka.tools.DeleteRecordsCommand',
   'kafka-log-dirs': 'org.apache.kafka.tools.LogDirsCommand',
   'kafka-dump-log': 'kafka.tools.DumpLogSegments',
+  'move-replica': 'MoveReplica',
   'kafka-broker-api-versions': 'org.apache.kafka.tools.BrokerApiVersionsCommand',
 } as const
 

@@ -3,6 +3,7 @@ import type { Scenario } from '../scenario.ts'
 import { apiVersionsScenarios } from './api-versions.ts'
 import { configScenarios } from './configs.ts'
 import { groupScenarios } from './groups.ts'
+import { logDirScenarios } from './log-dirs.ts'
 import { metadataScenarios } from './metadata.ts'
 import { offsetScenarios } from './offsets.ts'
 import { produceScenarios } from './produce.ts'
@@ -18,4 +19,5 @@ export const scenarios: readonly Scenario[] = [
   ...groupScenarios,
   ...offsetScenarios,
   ...configScenarios,
+  ...logDirScenarios,
 ]
