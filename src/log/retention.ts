@@ -10,27 +10,34 @@ export interface RetentionState {
   readonly logEndOffset: number
 }
 
-export function segmentsToDelete(segments: readonly Segment[], state: RetentionState): Segment[] {
-  const { config, nowMs } = state
-  const deletes = config.cleanupPolicy.includes('delete')
-  let excessBytes = -1
-  if (deletes && config.retentionBytes >= 0) {
-    excessBytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) - config.retentionBytes
+/**
+ * In Kafka's three passes (UnifiedLog.deleteOldSegments), each going on where the one before stopped: what lies below the log
+ * start; then, where the policy deletes, what is more than retention.bytes, and what is older than retention.ms. The active
+ * segment may be among them unless it is empty.
+ */
+export function segmentsToDelete(segments: readonly Segment[], state: RetentionState): readonly Segment[] {
+  const { config, nowMs, highWatermark, logStartOffset, logEndOffset } = state
+  let doomed = 0
+  const pass = (mayGo: (segment: Segment, next: Segment | undefined) => boolean): void => {
+    for (; doomed < segments.length; doomed++) {
+      const segment = segments[doomed]
+      const next = segments[doomed + 1]
+      if (next === undefined && segment.sizeBytes === 0) return
+      if (highWatermark < (next?.baseOffset ?? logEndOffset) || !mayGo(segment, next)) return
+    }
   }
-  const doomed: Segment[] = []
-  for (let index = 0; index < segments.length; index++) {
-    const segment = segments[index]
-    const next = segments[index + 1]
-    const passed = next !== undefined && next.baseOffset <= state.logStartOffset
-    if (next === undefined && segment.sizeBytes === 0) break
-    if (!passed && state.highWatermark < (next?.baseOffset ?? state.logEndOffset)) break
-    const tooMuch = excessBytes >= segment.sizeBytes && excessBytes > 0
-    const tooOld = deletes && config.retentionMs >= 0 && nowMs - newestMs(segment) > config.retentionMs
-    if (!passed && !tooMuch && !tooOld) break
-    excessBytes -= segment.sizeBytes
-    doomed.push(segment)
+  pass((_, next) => next !== undefined && next.baseOffset <= logStartOffset)
+  if (!config.cleanupPolicy.includes('delete')) return segments.slice(0, doomed)
+  if (config.retentionBytes >= 0) {
+    const keptBytes = segments.slice(doomed).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    let excessBytes = keptBytes - config.retentionBytes
+    pass(({ sizeBytes }) => {
+      excessBytes -= sizeBytes
+      return excessBytes >= 0
+    })
   }
-  return doomed
+  if (config.retentionMs >= 0) pass((segment) => nowMs - newestMs(segment) > config.retentionMs)
+  return segments.slice(0, doomed)
 }
 
 function newestMs(segment: Segment): number {

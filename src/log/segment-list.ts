@@ -17,8 +17,8 @@ export class SegmentList {
   readonly #host: SegmentListHost
   readonly #directory: string
   #segments: Segment[]
-  /** Of the active segment: taken off segment.ms. */
-  #jitterMs = 0
+  /** Of the active segment: taken off segment.ms. null: not drawn yet. */
+  #jitterMs: number | null = null
 
   constructor(host: SegmentListHost, directory: string, segments: readonly Segment[]) {
     this.#host = host
@@ -63,16 +63,21 @@ export class SegmentList {
 
   /** Whether the active segment, which there must be, is not to take this chunk. */
   shouldRoll(chunk: Chunk, config: LogConfig, nowMs: number): boolean {
+    this.#jitterMs ??= this.#drawJitterMs(config)
     return this.#segments[this.#segments.length - 1].shouldRoll(chunk, config, nowMs, this.#jitterMs)
   }
 
   /** A new active segment. Its file is made by its first append. */
   open(baseOffset: number, config: LogConfig, nowMs: number): Segment {
     const segment = new Segment(this.#host, this.#directory, baseOffset, { createdMs: nowMs, isNew: true })
-    const { segmentJitterMs, segmentMs } = config
-    this.#jitterMs = segmentJitterMs > 0 ? this.#host.random.next() * Math.min(segmentJitterMs, segmentMs) : 0
+    this.#jitterMs = this.#drawJitterMs(config)
     this.#segments.push(segment)
     return segment
+  }
+
+  /** One draw for each segment, so that the segments of many partitions do not all roll at once. */
+  #drawJitterMs({ segmentJitterMs, segmentMs }: LogConfig): number {
+    return segmentJitterMs > 0 ? this.#host.random.next() * Math.min(segmentJitterMs, segmentMs) : 0
   }
 
   /** Renames the files, to be removed after a while. Throws DiskError. */

@@ -39,6 +39,11 @@ export interface Chunk {
 const REMEMBERED_READERS = 8
 const INDEX_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX]
 
+/** A compacted log also rolls so that no record stays out of the cleaner's reach for longer than it may (KIP-354). */
+function longestAgeMs({ cleanupPolicy, segmentMs, maxCompactionLagMs }: LogConfig): number {
+  return cleanupPolicy.includes('compact') ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs
+}
+
 export class Segment implements Resident {
   readonly baseOffset: number
   readonly directory: string
@@ -191,7 +196,7 @@ export class Segment implements Resident {
   shouldRoll(chunk: Chunk, config: LogConfig, nowMs: number, jitterMs: number): boolean {
     if (this.sizeBytes === 0) return !this.offsetIndex.canHold(chunk.lastOffset)
     if (this.sizeBytes > config.segmentBytes - chunk.bytes.length) return true
-    if (this.#waitedForRollMs(chunk.maxTimestampMs, nowMs) > config.segmentMs - jitterMs) return true
+    if (this.#waitedForRollMs(chunk.maxTimestampMs, nowMs) > longestAgeMs(config) - jitterMs) return true
     if (!this.offsetIndex.canHold(chunk.lastOffset)) return true
     return (
       this.offsetIndex.isFull(config.segmentIndexBytes) || this.timeIndex.isFull(config.segmentIndexBytes)

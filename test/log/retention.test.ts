@@ -33,6 +33,51 @@ describe('retention', () => {
     expect(log.sizeBytes - before / 10).toBeLessThan(600)
   })
 
+  it('stops at the size exactly: a segment goes only where what stays is not less', () => {
+    const { log } = filled({ retentionBytes: -1 })
+    const one = log.sizeBytes / 10
+    const droppedAt = (retentionBytes: number) => filled({ retentionBytes }).log.applyRetention(START_MS, 10)
+    expect([4 * one, 4 * one + 1, 4 * one - 1].map(droppedAt)).toEqual([6, 5, 6])
+    expect(droppedAt(0)).toBe(10)
+  })
+
+  it('goes by size first, then by time, and stops at the first segment that each spares', () => {
+    const one = filled({}).log.sizeBytes / 10
+    // Newest first: by time only the last would go, which the first before it keeps from going.
+    const disk = new SimDisk({ random: new SeededRandom(1) })
+    const backwards = openLogs({
+      disk,
+      config: { segmentBytes: 200, retentionMs: 5000, retentionBytes: 8 * one },
+    }).log()
+    for (let i = 0; i < 10; i++)
+      append(backwards, { values: ['x'.repeat(50)], timestampMs: START_MS - i * 1000 })
+    expect(backwards.applyRetention(START_MS, 10)).toBe(2)
+    // What size took away kept nothing of the rest: the next is 2 seconds old.
+    expect(backwards.applyRetention(START_MS + 3000, 10)).toBe(0)
+    expect(backwards.applyRetention(START_MS + 3001, 10)).toBe(8)
+  })
+
+  it('takes what the log start has passed, under any policy, but never the active segment for it', () => {
+    for (const cleanupPolicy of [['compact'], ['delete'], ['compact', 'delete']] as const) {
+      const { log, disk } = filled({ retentionMs: -1, cleanupPolicy })
+      log.raiseLogStart(4, 10)
+      expect(log.applyRetention(START_MS, 10)).toBe(4)
+      log.raiseLogStart(10, 10)
+      expect(log.applyRetention(START_MS, 10)).toBe(5)
+      expect([log.logStartOffset, log.logEndOffset]).toEqual([10, 10])
+      expect(logFiles(disk)).toEqual(['00000000000000000009.log'])
+      expect(append(log, 'goes on')).toMatchObject({ firstOffset: 10 })
+    }
+  })
+
+  it('takes the time of the file where records have none', () => {
+    const disk = new SimDisk({ random: new SeededRandom(1), clock: { nowMs: () => START_MS } })
+    const { log } = openLogs({ disk, config: { segmentBytes: 200, retentionMs: 1000 } })
+    for (let i = 0; i < 3; i++) append(log(), { values: ['x'.repeat(50)], timestampMs: -2 })
+    expect(log().applyRetention(START_MS + 1000, 3)).toBe(0)
+    expect(log().applyRetention(START_MS + 1001, 3)).toBe(3)
+  })
+
   it('never goes beyond the high watermark, and spares compacted topics', () => {
     expect(filled({ retentionMs: 1 }).log.applyRetention(START_MS + 1e9, 3)).toBe(3)
     expect(
