@@ -19,28 +19,35 @@ const MAX_READS = 16
 
 export interface ConvertedRead {
   readonly result: ReadResult
-  /** Not null: what is sent instead of the result's bytes. */
-  readonly messages: readonly Buffer[] | null
+  readonly records: Buffer | readonly Buffer[] | null
 }
+
+/** Clients expect an empty set of records rather than null. */
+const NO_RECORDS = Buffer.alloc(0)
+
+const asRead = (result: ReadResult): ConvertedRead => ({ result, records: result.slice?.bytes ?? NO_RECORDS })
 
 /** The read as `apiVersion` may see it. `readOn` reads again from another offset. The slice of what is converted is released. */
 export function convertForVersion(
   services: Services,
   apiVersion: number,
-  partition: Partition,
+  partition: Partition | undefined,
   read: { result: ReadResult; fetchOffset: number; readOn: (offset: number) => ReadResult },
 ): ConvertedRead {
-  const { result, fetchOffset } = read
-  if (result.error !== ErrorCode.NONE) return { result: inItsWords(result, apiVersion), messages: null }
+  const result = inItsWords(read.result, apiVersion)
+  if (partition === undefined || apiVersion >= FIRST_VERSION_OF_ZSTD) return asRead(result)
   const { config } = partition.log
-  if (apiVersion < FIRST_VERSION_OF_ZSTD && config.compressionType === 'zstd') {
+  if (config.compressionType === 'zstd') {
     return refused(services, partition, result, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
   }
-  if (apiVersion >= FIRST_VERSION_OF_BATCHES) return { result, messages: null }
+  if (apiVersion >= FIRST_VERSION_OF_BATCHES) return asRead(result)
   if (!config.downconversionEnabled)
     return refused(services, partition, result, ErrorCode.UNSUPPORTED_VERSION)
-  const magic = apiVersion < FIRST_VERSION_OF_FORMAT_1 ? 0 : 1
-  return converted(services, partition, { ...read, magic, fetchOffset })
+  return converted(services, partition, {
+    ...read,
+    result,
+    magic: apiVersion < FIRST_VERSION_OF_FORMAT_1 ? 0 : 1,
+  })
 }
 
 function converted(
@@ -63,20 +70,21 @@ function converted(
     slice.release()
     if (error !== null) return refused(services, partition, result, ErrorCode[error])
     services.conversions.add(partition.topic, 'fetchMessageConversions', recordCount)
-    if (messages.length > 0) return { result, messages }
+    if (messages.length > 0) return { result, records: messages }
     if (reads === MAX_READS || nextOffset <= offset) break
     offset = nextOffset
     const next = read.readOn(offset)
     if (next.error !== ErrorCode.NONE) break
     slice = next.slice
   }
-  return { result, messages: null }
+  return asRead(result)
 }
 
+/** Whatever the read gave, an error too. */
 function refused(services: Services, partition: Partition, result: ReadResult, error: number): ConvertedRead {
   result.slice?.release()
   services.conversions.add(partition.topic, 'failedFetchMessageConversions', 1)
-  return { result: readError(error), messages: null }
+  return { result: { ...readError(error), abortedTransactions: [] }, records: null }
 }
 
 /** A client that does not know KAFKA_STORAGE_ERROR is told to look for another leader. */

@@ -96,7 +96,7 @@ describe('Produce 0 to 2', () => {
     )
     const zstd = messageOf({ codec: Codec.ZSTD, value: bad })
     expect((await produce(broker.client, topic, zstd, { version: 2 })).errorCode).toBe(
-      ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
+      ErrorCode.INVALID_RECORD,
     )
     const client = await broker.process.connect()
     const topicData = [{ name: topic, partitionData: [{ index: 0, records: bad }] }]

@@ -130,7 +130,7 @@ describe('refused', () => {
       gzipped(messageSet(1, [...two, ...two]), { offset: 1 }),
       'INVALID_RECORD',
     ],
-    ['zstd', messageOf({ codec: Codec.ZSTD, value: inner }), 'UNSUPPORTED_COMPRESSION_TYPE'],
+    ['zstd', messageOf({ codec: Codec.ZSTD, value: inner }), 'INVALID_RECORD'],
     ['an unknown codec', messageOf({ codec: 7, value: inner }), 'UNSUPPORTED_COMPRESSION_TYPE'],
     ['a time before 1970', messageSet(1, [record('a', { timestampMs: -2 })]), 'INVALID_TIMESTAMP'],
   ]

@@ -125,7 +125,6 @@ function inVersion(
   { wanted, result }: Outcome,
 ): ConvertedRead {
   const partition = hosted(services, wanted)
-  if (partition === undefined) return { result, messages: null }
   const readOn = (fetchOffset: number): ReadResult => {
     const { replicaId } = request
     const limits = { maxBytes: wanted.maxBytes, minOneBatch: false, readCommitted: false, replicaId }
@@ -153,7 +152,7 @@ function respond(
   const { context } = asked
   for (const outcome of outcomes) {
     const { wanted } = outcome
-    const { result, messages } = inVersion(services, asked, outcome)
+    const { result, records } = inVersion(services, asked, outcome)
     const { slice } = result
     if (slice) releases.push(() => slice.release())
     const bytes = slice?.bytes.length ?? 0
@@ -169,7 +168,7 @@ function respond(
     const same = last && (wanted.topicId !== null ? last.topicId === topicId : last.topic === wanted.topic)
     const partitions = same ? last.partitions : []
     if (!same) responses.push({ topic: wanted.topic, topicId, partitions })
-    partitions.push(partitionResponse(services, context, wanted, { result, messages }))
+    partitions.push(partitionResponse(services, context, wanted, { result, records }))
     if (LEADER_UNKNOWN.includes(result.error)) {
       const leader = services.metadata.partition(wanted.topic, wanted.partition)?.leader ?? -1
       if (leader >= 0) leaders.add(leader)
@@ -188,7 +187,7 @@ function partitionResponse(
   services: Services,
   context: RequestContext,
   wanted: FetchPartition,
-  { result, messages }: ConvertedRead,
+  { result, records }: ConvertedRead,
 ): PartitionResponse {
   const response = {
     partitionIndex: wanted.partition,
@@ -197,7 +196,7 @@ function partitionResponse(
     lastStableOffset: result.lastStableOffset,
     logStartOffset: result.logStartOffset,
     abortedTransactions: result.abortedTransactions,
-    records: messages ?? result.slice?.bytes ?? NO_RECORDS,
+    records,
   }
   if (result.divergingEpoch) return { ...response, divergingEpoch: result.divergingEpoch }
   if (context.apiVersion < 16 || !LEADER_UNKNOWN.includes(result.error)) return response
@@ -205,6 +204,3 @@ function partitionResponse(
   if (!known) return response
   return { ...response, currentLeader: { leaderId: known.leader, leaderEpoch: known.leaderEpoch } }
 }
-
-/** Clients expect an empty set of records rather than null. */
-const NO_RECORDS = Buffer.alloc(0)

@@ -73,7 +73,10 @@ interface Result {
 function addPieces(result: Result, batches: Buffer, at: number, wanted: ConversionWanted): boolean {
   const source = new BatchSource(batches, at, wanted)
   for (;;) {
-    const extent = source.nextExtent()
+    // Plain messages fill the reply to its limit; what a wrapper takes is known when it is made.
+    const left =
+      source.isWrapped || result.messages.length === 0 ? PIECE_BYTES : wanted.maxBytes - result.sizeBytes
+    const extent = source.nextExtent(Math.min(PIECE_BYTES, left))
     if (extent.count === 0) return true
     if (extent.lastOffset < wanted.fetchOffset && !extent.isLast) {
       source.at = extent.end
@@ -120,8 +123,8 @@ class BatchSource {
     this.at = this.records.start
   }
 
-  /** At least one record, where there are any. Skips those below the first offset. */
-  nextExtent(): Extent {
+  /** At least one record, where there are any, else as many as fit. Skips those below the first offset. */
+  nextExtent(maxPlainBytes: number): Extent {
     const cursor = this.cursor()
     let count = 0
     let plainBytes = 0
@@ -135,7 +138,7 @@ class BatchSource {
         continue
       }
       const size = messageOverhead(this.magic) + Math.max(0, cursor.keyBytes) + Math.max(0, cursor.valueBytes)
-      if (count > 0 && plainBytes + size > PIECE_BYTES) break
+      if (count > 0 && plainBytes + size > maxPlainBytes) break
       count++
       plainBytes += size
       lastOffset = offset
@@ -144,11 +147,15 @@ class BatchSource {
     return { count, plainBytes, lastOffset, end, isLast: end === this.records.end }
   }
 
+  get isWrapped(): boolean {
+    return this.codec !== Codec.NONE
+  }
+
   /** The messages of `extent`, in a wrapper where the batch is compressed, and moves behind it. */
   write(extent: Extent): Buffer {
     const plain = Buffer.allocUnsafe(extent.plainBytes)
     const cursor = this.cursor()
-    const isWrapped = this.codec !== Codec.NONE
+    const { isWrapped } = this
     let at = 0
     let firstOffset = 0
     let maxTimestampMs = -1

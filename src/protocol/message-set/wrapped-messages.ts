@@ -1,10 +1,8 @@
 /** The value of a wrapper: a compressed message set. */
-import { Codec, compress, CompressionError, decompress } from '../compression.ts'
+import { corrupt } from '../compression-error.ts'
+import { Codec, compress, decompress } from '../compression.ts'
 import { setHeaderChecksum } from '../lz4-frame.ts'
 import type { OldMagic } from './message.ts'
-
-/** Message formats 0 and 1 never knew zstd. */
-const LAST_CODEC = Codec.LZ4
 
 /** As `compress`. Format 0 has LZ4's header checksum of clients that computed it over the frame's magic too (KAFKA-3160). */
 export function compressMessages(codec: number, magic: OldMagic, messages: Buffer): Buffer {
@@ -13,11 +11,9 @@ export function compressMessages(codec: number, magic: OldMagic, messages: Buffe
   return value
 }
 
-/** As `decompress`; LZ4's header checksum is not looked at in format 0. */
+/** As `decompress`; zstd, which came later, is refused, and LZ4's header checksum is not looked at in format 0. */
 export function decompressMessages(codec: number, magic: OldMagic, value: Buffer, maxBytes: number): Buffer {
-  if (codec > LAST_CODEC) {
-    throw new CompressionError('unavailable', `message format ${magic} has no codec ${codec}`)
-  }
+  if (codec === Codec.ZSTD) throw corrupt(`message format ${magic} has no zstd`)
   if (codec !== Codec.LZ4 || magic !== 0) return decompress(codec, value, maxBytes)
   const frame = Buffer.from(value)
   setHeaderChecksum(frame, 'right')

@@ -3,7 +3,14 @@
  * `<session 1>`), lists whose order has no meaning become objects keyed by what names their elements.
  */
 import { createHash } from 'node:crypto'
+import { decompress } from '../../../src/protocol/compression.ts'
 import * as batch from '../../../src/protocol/record-batch.ts'
+import {
+  MessageCursor,
+  SMALLEST_MESSAGE_BYTES,
+  type OldMagic,
+} from '../../../src/protocol/message-set/message.ts'
+import { decompressMessages } from '../../../src/protocol/message-set/wrapped-messages.ts'
 import { ZERO_UUID } from '../../../src/protocol/schema.ts'
 import type { RunningBroker } from './brokers.ts'
 
@@ -106,10 +113,13 @@ export class Normaliser {
     return values.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
   }
 
-  /** Every batch's header, and a digest of the record bytes behind it. */
+  /** Every batch's header, and digests of the record bytes behind it, as they lie and unpacked. */
   #records(bytes: Buffer): Json {
     const batches: Json[] = []
     for (let at = 0; at < bytes.length;) {
+      if (at + SMALLEST_MESSAGE_BYTES <= bytes.length && batch.magic(bytes, at) < batch.MAGIC_V2) {
+        return [...batches, ...this.#messages(bytes.subarray(at))]
+      }
       if (at + batch.BATCH_OVERHEAD > bytes.length || at + batch.batchSize(bytes, at) > bytes.length) {
         batches.push(`${bytes.length - at} bytes of a batch`)
         break
@@ -118,6 +128,29 @@ export class Normaliser {
       at += batch.batchSize(bytes, at)
     }
     return batches
+  }
+
+  /** Messages of formats 0 and 1, those in wrappers too, without what is cut off at the end: Kafka fills its replies with it. */
+  #messages(bytes: Buffer): Json[] {
+    const cursor = new MessageCursor(bytes, 0, bytes.length)
+    const messages: Json[] = []
+    while (cursor.next()) {
+      cursor.readParts()
+      const { offset, attributes, timestampMs, codec, magic } = cursor
+      const value = cursor.value()
+      const inner =
+        codec === 0 ? null : this.#messages(decompressMessages(codec, magic as OldMagic, value!, 1 << 24))
+      const header = {
+        magic,
+        attributes,
+        baseOffset: offset,
+        maxTimestampMs: timestampMs,
+        crcHolds: cursor.crcIsRight(),
+      }
+      const parts = { key: cursor.key()?.toString() ?? null, value: inner ?? value?.toString() ?? null }
+      messages.push(this.#value({ ...header, ...parts }, '', true))
+    }
+    return messages
   }
 
   #batch(bytes: Buffer, at: number): Json {
@@ -135,11 +168,14 @@ export class Normaliser {
       baseSequence: batch.baseSequence(bytes, at),
       recordCount: batch.recordCount(bytes, at),
       crcHolds: batch.crc(bytes, at) === batch.computeCrc(bytes, at) >>> 0,
-      body: createHash('sha1').update(body).digest('hex').slice(0, 12),
+      body: digest(body),
+      records: digest(decompress(batch.codecOf(batch.attributes(bytes, at)), body, 1 << 27)),
     }
     return this.#value(header, '', true)
   }
 }
+
+const digest = (bytes: Buffer): string => createHash('sha1').update(bytes).digest('hex').slice(0, 12)
 
 /** What tells an element of a list from the others, as the API's messages name it. */
 function nameOf(value: Json): string | null {

@@ -5,6 +5,7 @@ import { configScenarios } from './configs.ts'
 import { groupScenarios } from './groups.ts'
 import { logDirScenarios } from './log-dirs.ts'
 import { metadataScenarios } from './metadata.ts'
+import { oldFormatScenarios } from './old-formats.ts'
 import { offsetScenarios } from './offsets.ts'
 import { produceScenarios } from './produce.ts'
 import { readingScenarios } from './reading.ts'
@@ -16,6 +17,7 @@ export const scenarios: readonly Scenario[] = [
   ...topicScenarios,
   ...produceScenarios,
   ...readingScenarios,
+  ...oldFormatScenarios,
   ...groupScenarios,
   ...offsetScenarios,
   ...configScenarios,

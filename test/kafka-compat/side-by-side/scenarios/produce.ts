@@ -296,10 +296,13 @@ export const produceScenarios: Scenario[] = [
   })),
   {
     name: 'What producers wrote is what Kafka would keep',
-    steps: everyVersion(produceApi, (version) =>
-      ['', '-small', '-compact', '-append-time', '-gzip', '-uncompressed', '-before'].map((suffix) =>
-        readBack(`p${version}${suffix}`),
-      ),
+    steps: everyVersion(
+      produceApi,
+      (version) =>
+        ['', '-small', '-compact', '-append-time', '-gzip', '-uncompressed', '-before'].map((suffix) =>
+          readBack(`p${version}${suffix}`),
+        ),
+      3,
     ),
   },
   {

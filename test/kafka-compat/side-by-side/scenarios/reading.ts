@@ -335,7 +335,7 @@ export const readingScenarios: Scenario[] = [
   })),
   {
     name: 'ListOffsets',
-    steps: [...filledTopic('list-offsets', 3, 2), ...everyVersion(listOffsetsApi, listOffsetsSteps)],
+    steps: [...filledTopic('list-offsets', 3, 2), ...everyVersion(listOffsetsApi, listOffsetsSteps, 1)],
   },
   { name: 'OffsetForLeaderEpoch', steps: everyVersion(offsetForLeaderEpochApi, leaderEpochSteps) },
   { name: 'DeleteRecords', steps: everyVersion(deleteRecordsApi, deleteRecordsSteps) },
