@@ -3,7 +3,7 @@
 // Everything that is not a Debian package lands in <repo>/.cache, which git ignores.
 //
 //   node scripts/fetch-tools.js            all of it
-//   node scripts/fetch-tools.js kcat jars  some of it: kcat, jdk, maven, c, jars, jars39
+//   node scripts/fetch-tools.js kcat jars  some of it: kcat, jdk, maven, c, jars, jars39, old-clients
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -19,11 +19,20 @@ const kafkas = {
   jars39: { pom: 'bench/kafka/pom.xml', libs: 'libs', complete: 'bench-complete' },
 }
 
+/** Java clients that knew no record batches, a folder for each version. */
+const oldClients = 'test/kafka-compat/old-clients'
+const oldVersions = JSON.parse(readFileSync(join(repository, oldClients, 'versions.json'), 'utf8'))
+for (const version of oldVersions) {
+  const pom = `${oldClients}/java/pom.xml`
+  kafkas[`client-${version}`] = { pom, libs: '.', complete: '.complete', client: version }
+}
+
 function placeOf(name) {
+  const { libs, complete, client } = kafkas[name]
   const pom = join(repository, kafkas[name].pom)
-  const version = /<kafka\.version>([^<]+)</.exec(readFileSync(pom, 'utf8'))[1]
-  const folder = join(repository, '.cache', `kafka-${version}`)
-  return { pom, version, folder, libs: kafkas[name].libs, complete: kafkas[name].complete }
+  const version = client ?? /<kafka\.version>([^<]+)</.exec(readFileSync(pom, 'utf8'))[1]
+  const folder = join(repository, '.cache', `kafka-${client ? 'client-' : ''}${version}`)
+  return { pom, version, folder, libs, complete, isClient: client !== undefined }
 }
 
 /** What each tool is needed for, how its presence shows, and the Debian packages that bring it. */
@@ -38,7 +47,10 @@ const packaged = {
 }
 
 function main(wanted) {
-  const names = wanted.length === 0 ? ['kcat', 'jdk', 'c', 'jars', 'jars39'] : wanted
+  const asked = wanted.length === 0 ? ['kcat', 'jdk', 'c', 'jars', 'jars39', 'old-clients'] : wanted
+  const names = asked.flatMap((name) =>
+    name === 'old-clients' ? oldVersions.map((version) => `client-${version}`) : [name],
+  )
   const jarsMissing = names.filter((name) => kafkas[name] && !jarsAreThere(name))
   const tools = new Set(names.filter((name) => packaged[name]))
   if (jarsMissing.length > 0) tools.add('jdk').add('maven')
@@ -74,10 +86,9 @@ function installPackages(packages) {
 
 /** Fetched beside their place and moved there whole, so that what is there is complete. */
 function fetchJars(name) {
-  const { pom, version, folder, libs, complete } = placeOf(name)
-  say(
-    `Apache Kafka ${version}: kafka_2.13 and kafka-tools with what they need by Maven, 100 jars, into ${folder}`,
-  )
+  const { pom, version, folder, libs, complete, isClient } = placeOf(name)
+  const what = isClient ? 'the Java client' : 'kafka_2.13 and kafka-tools'
+  say(`Apache Kafka ${version}: ${what} with what they need by Maven, into ${folder}`)
   const partial = `${folder}.${process.pid}.partial`
   rmSync(partial, { recursive: true, force: true })
   mkdirSync(join(partial, libs), { recursive: true })
@@ -86,6 +97,7 @@ function fetchJars(name) {
     '-B',
     '-f',
     pom,
+    ...(isClient ? [`-Dkafka.version=${version}`] : []),
     'dependency:copy-dependencies',
     `-DoutputDirectory=${join(partial, libs)}`,
   ])

@@ -19,6 +19,7 @@ const suites = {
   kafkajs: { needs: [], run: compat('kafkajs/') },
   kcat: { needs: ['kcat'], run: compat('kcat/') },
   java: { needs: ['jdk', 'jars'], run: compat('java-tools/') },
+  'old-clients': { needs: ['kcat', 'jdk', 'old-clients'], run: compat('old-clients/') },
   roundtrip: { needs: ['jdk', 'jars', 'c'], run: compat('roundtrip/') },
   'side-by-side': { needs: ['kcat', 'jdk', 'jars39'], run: compat('side-by-side/') },
   'bad-input': { needs: [], run: compat('bad-input/') },
@@ -26,7 +27,7 @@ const suites = {
 }
 
 /** All but the smoke pass, which is a part of kafkajs; the longest first, for two rows that end together. */
-const allSuites = ['roundtrip', 'unit', 'kafkajs', 'kcat', 'java', 'side-by-side', 'bad-input']
+const allSuites = ['roundtrip', 'unit', 'kafkajs', 'kcat', 'java', 'side-by-side', 'old-clients', 'bad-input']
 const ROWS = 2
 
 // Some machines export a bundle of certificates for package downloads; Node would read it at every start.
