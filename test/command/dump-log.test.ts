@@ -430,6 +430,56 @@ describe('message formats 0 and 1', () => {
   })
 })
 
+describe('limits', () => {
+  const log = '/d/00000000000000000000.log'
+  const told = (batch: Buffer, ...options: string[]): unknown[] =>
+    problems(dump(withFile(log, batch), log, '--deep-iteration', ...options).lines)
+
+  it('what a batch decompresses to counts as its size', () => {
+    const bomb = buildBatch({
+      records: [{ timestampMs: 1, key: null, value: Buffer.alloc(200_000) }],
+      codec: 1,
+    })
+    expect(bomb.length).toBeLessThan(2000)
+    expect(told(bomb, '--max-message-size', '100000')).toEqual([
+      'the batch at 0: the data decompresses to more than 100000 bytes',
+    ])
+    expect(told(bomb, '--max-message-size', '300000')).toEqual([])
+  })
+
+  it('a record with more than 100,000 headers is not read', () => {
+    const withHeaders = (count: number): Buffer => {
+      const headers = Array.from({ length: count }, () => ({ key: '', value: null }))
+      return buildBatch({ records: [{ timestampMs: 1, key: null, value: null, headers }] })
+    }
+    expect(told(withHeaders(100_001))).toEqual([
+      'the batch at 0: a record has 100001 headers, more than 100000',
+    ])
+    expect(told(withHeaders(1000))).toEqual([])
+  })
+
+  it('after 100 faults an index is not compared any further', () => {
+    for (const [suffix, size] of [
+      ['.index', 8],
+      ['.timeindex', 12],
+    ] as const) {
+      const path = `/d/00000000000000000000${suffix}`
+      const { lines } = dump(withFile(path, Buffer.alloc(300 * size, 1)), path)
+      // The first entry is in order.
+      expect(problems(lines)).toHaveLength(101)
+      expect(problems(lines)[100]).toBe('and so on: the rest of this index is not compared')
+      expect(ofType(lines, 'indexEnd')[0].entries).toBe(300)
+    }
+  })
+
+  it('the key of a header is shown up to 32,767 characters', () => {
+    const headers = [{ key: 'h'.repeat(40_000), value: null }]
+    const batch = buildBatch({ records: [{ timestampMs: 1, key: null, value: null, headers }] })
+    const [record] = ofType(dump(withFile(log, batch), log, '--deep-iteration').lines, 'record')
+    expect((record.headerKeys as string[])[0]).toHaveLength(32_768)
+  })
+})
+
 describe('hostile files', () => {
   it('are read to their end, whatever was changed; a changed batch is told', () => {
     const seed = Math.floor(Math.random() * 1e9)

@@ -23,9 +23,15 @@ export function plainJson(value: object): string {
   return withoutControls(JSON.stringify(plain(value)))
 }
 
+const LATER_CONTROLS = /[\u007f-\u009f]/
+
 /** JSON escapes the older control characters by itself. */
 export function withoutControls(json: string): string {
-  return json.replace(/[\u007f-\u009f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
+  if (!LATER_CONTROLS.test(json)) return json
+  return json.replaceAll(
+    new RegExp(LATER_CONTROLS, 'g'),
+    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+  )
 }
 
 function withoutMetadata(dumped: Dumped): object {
@@ -35,7 +41,12 @@ function withoutMetadata(dumped: Dumped): object {
 }
 
 function plain(value: object): object {
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, plainValue(part)]))
+  const copy: { [name: string]: unknown } = {}
+  for (const [name, part] of Object.entries(value)) {
+    // Most are numbers.
+    copy[name] = typeof part === 'number' ? part : plainValue(part)
+  }
+  return copy
 }
 
 function plainValue(value: unknown): unknown {
