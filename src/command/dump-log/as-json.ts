@@ -23,15 +23,9 @@ export function plainJson(value: object): string {
   return withoutControls(JSON.stringify(plain(value)))
 }
 
-const LATER_CONTROLS = /[\u007f-\u009f]/
-
 /** JSON escapes the older control characters by itself. */
 export function withoutControls(json: string): string {
-  if (!LATER_CONTROLS.test(json)) return json
-  return json.replaceAll(
-    new RegExp(LATER_CONTROLS, 'g'),
-    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
-  )
+  return json.replace(/[\u007f-\u009f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
 }
 
 function withoutMetadata(dumped: Dumped): object {

@@ -95,3 +95,8 @@ export function isZero(bytes: Buffer, at: number, length: number): boolean {
   for (let index = at; index < at + length; index++) if (bytes[index] !== 0) return false
   return true
 }
+
+/** Of the attributes of all formats but 0. */
+export function timestampTypeName(attributeBits: number): 'CreateTime' | 'LogAppendTime' {
+  return batch.timestampTypeOf(attributeBits) === batch.LOG_APPEND_TIME ? 'LogAppendTime' : 'CreateTime'
+}

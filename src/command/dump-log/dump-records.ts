@@ -2,6 +2,7 @@
 import { CompressionError, MalformedRecordError } from '../../protocol/record-batch.ts'
 import * as batch from '../../protocol/record-batch.ts'
 import { MalformedMessageError } from '../../protocol/reader.ts'
+import { timestampTypeName } from './batch-scan.ts'
 import type { BatchScan } from './batch-scan.ts'
 import { note, problem } from './dumped.ts'
 import type { ControlMarker, DecodedRecord, Dumped, DumpedRecord } from './dumped.ts'
@@ -23,7 +24,7 @@ export function* dumpRecords(scan: BatchScan, options: RecordOptions): Generator
   const { bytes, at } = scan
   const where = `the batch at ${scan.position}`
   const bits = batch.attributes(bytes, at)
-  const timestampType = batch.timestampTypeOf(bits) === batch.LOG_APPEND_TIME ? 'LogAppendTime' : 'CreateTime'
+  const timestampType = timestampTypeName(bits)
   const baseOffset = batch.baseOffset(bytes, at)
   const baseSequence = batch.baseSequence(bytes, at)
   const records = batch.walkRecords(bytes, at, options.maxBatchBytes, MAX_HEADERS)

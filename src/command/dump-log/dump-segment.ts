@@ -2,7 +2,7 @@
 import type { DiskFile } from '../../env/disk.ts'
 import { legacyFormatAt } from '../../log/legacy-message.ts'
 import * as batch from '../../protocol/record-batch.ts'
-import { BatchScan } from './batch-scan.ts'
+import { BatchScan, timestampTypeName } from './batch-scan.ts'
 import { note, problem } from './dumped.ts'
 import type { Dumped, DumpedBatch } from './dumped.ts'
 import { dumpMessages } from './dump-messages.ts'
@@ -129,10 +129,6 @@ function batchAt(scan: BatchScan, isHeld: boolean): DumpedBatch {
     isControl: batch.isControl(bits),
     deleteHorizonMs: batch.hasDeleteHorizon(bits) ? batch.baseTimestamp(bytes, at) : null,
   }
-}
-
-export function timestampTypeName(attributeBits: number): 'CreateTime' | 'LogAppendTime' {
-  return batch.timestampTypeOf(attributeBits) === batch.LOG_APPEND_TIME ? 'LogAppendTime' : 'CreateTime'
 }
 
 /** Formats 0 and 1: CRC at 12, attributes (one byte) at 17, format 1 has a timestamp at 18. */
