@@ -359,6 +359,32 @@ describe('what is wrong is told, and nothing is', () => {
   })
 })
 
+describe('a segment that a broker writes to meanwhile', () => {
+  const log = '/d/00000000000000000000.log'
+  const batchAt = (baseOffset: number): Buffer =>
+    buildBatch({ baseOffset, records: [{ timestampMs: 1, key: null, value: Buffer.from('v') }] })
+
+  it.each([
+    ['was in the middle of a write', 20],
+    ['had written nothing yet', 0],
+  ])('is sound: it %s', (_when, partBytes) => {
+    const [first, second, third] = [0, 1, 2].map(batchAt)
+    const growing = withFile(log, Buffer.concat([first, second.subarray(0, partBytes)]))
+    const found = dumpLog(growing, readDumpArguments(['--json', log])!)
+    // The size has been read by then.
+    for (const type of ['file', 'batch'])
+      expect(JSON.parse((found.next().value as { text: string }).text)).toMatchObject({ type })
+    const file = growing.open(log, 'write')
+    file.write([second, third], first.length)
+    file.close()
+    const rest = [...found].map(({ text }) => JSON.parse(text) as Line)
+    const seen = partBytes === 0 ? 1 : 2
+    expect(ofType(rest, 'batch')).toHaveLength(seen - 1)
+    expect(ofType(rest, 'segmentEnd')[0]).toMatchObject({ batches: seen, validBytes: seen * first.length })
+    expect(problems(rest)).toEqual([])
+  })
+})
+
 describe('records that are not what their batch says', () => {
   const records = [1, 2, 3].map((timestampMs) => ({ timestampMs, key: null, value: Buffer.from('v') }))
   const log = '/d/00000000000000000000.log'

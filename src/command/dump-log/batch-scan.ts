@@ -48,9 +48,14 @@ export class BatchScan {
       : batch.baseOffset(this.bytes, this.at)
   }
 
+  /** Where the current batch ends, and the next would begin. */
+  get end(): number {
+    return this.position + this.sizeBytes
+  }
+
   /** Moves to the first, then to each following batch; false at the end, or where no whole one can be. */
   next(): boolean {
-    this.position += this.sizeBytes
+    this.position = this.end
     this.sizeBytes = 0
     const left = this.#end - this.position
     if (left <= 0) return this.#stop('end')
@@ -77,9 +82,9 @@ export class BatchScan {
     return this.#window.heldFrom(this.at) >= this.sizeBytes
   }
 
-  /** Whether nothing but zeros lies from `position` to the end, as in a file that was allocated ahead. */
+  /** Whether nothing but zeros follows the batches, as in a file that was allocated ahead. */
   restIsZero(): boolean {
-    let position = this.position
+    let position = this.end
     while (position < this.#end) {
       const at = this.#window.hold(position, 1)
       const held = this.#window.heldFrom(at)

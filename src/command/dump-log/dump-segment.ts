@@ -27,11 +27,11 @@ export function* dumpSegment(file: DiskFile, options: SegmentOptions): Generator
     scan = new BatchScan(file, scan.position, file.size())
     yield* segment.batchesOf(scan, 1)
   }
-  yield segment.summary(scan.position)
-  const left = end - scan.position
+  yield segment.summary(scan.end)
+  const left = end - scan.end
   if (left <= 0 || end < size) return
   if (scan.restIsZero()) yield note(`${left} zero bytes at the end: allocated ahead`)
-  else yield problem(`${left} bytes at the end, from ${scan.position} on, are no whole batch`)
+  else yield problem(`${left} bytes at the end, from ${scan.end} on, are no whole batch`)
 }
 
 class SegmentDump {
