@@ -13,7 +13,7 @@ export type ScanEnd = 'end' | 'cut short' | 'not a batch'
 
 export class BatchScan {
   readonly #window: FileWindow
-  readonly #end: number
+  readonly #fileEnd: number
   /** Where the current batch lies; after the last: where the walk stopped. */
   position = 0
   sizeBytes = 0
@@ -26,7 +26,7 @@ export class BatchScan {
   constructor(file: DiskFile, position: number, end: number, windowBytes?: number) {
     this.#window = new FileWindow(file, end, batch.BATCH_OVERHEAD, windowBytes)
     this.position = position
-    this.#end = end
+    this.#fileEnd = end
   }
 
   get bytes(): Buffer {
@@ -57,7 +57,7 @@ export class BatchScan {
   next(): boolean {
     this.position = this.end
     this.sizeBytes = 0
-    const left = this.#end - this.position
+    const left = this.#fileEnd - this.position
     if (left <= 0) return this.#stop('end')
     this.at = this.#window.hold(this.position, Math.min(left, batch.BATCH_OVERHEAD))
     const held = this.#window.heldFrom(this.at)
@@ -85,7 +85,7 @@ export class BatchScan {
   /** Whether nothing but zeros follows the batches, as in a file that was allocated ahead. */
   restIsZero(): boolean {
     let position = this.end
-    while (position < this.#end) {
+    while (position < this.#fileEnd) {
       const at = this.#window.hold(position, 1)
       const held = this.#window.heldFrom(at)
       if (held <= 0) return true
