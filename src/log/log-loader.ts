@@ -19,6 +19,7 @@ import {
 } from './file-names.ts'
 import { HeaderScan } from './header-scan.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
+import { convertOldSegments } from './old-segments.ts'
 import { recoverSegment } from './segment-recovery.ts'
 import { Segment, type SegmentHost } from './segment.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
@@ -55,7 +56,8 @@ export interface LoadedLog {
 }
 
 export function loadLog(request: LoadRequest): LoadedLog {
-  const names = removeLeftovers(request)
+  const { host, logger, directory } = request
+  const names = convertOldSegments({ disk: host.disk, logger, directory, names: removeLeftovers(request) })
   const segments = openSegments(request, names)
   request.snapshots.removeStrays(new Set(segments.map(({ baseOffset }) => baseOffset)))
   if (segments.length === 0) return emptyLog(request.logStartOffset)

@@ -4,6 +4,7 @@ import { SeededRandom } from '../../src/env/sim/random.ts'
 import { LogDirError } from '../../src/log/log-dir-error.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import type { AppendOutcome, ReplicaLog } from '../../src/log/types.ts'
+import { messageOf } from '../protocol/message-sets.ts'
 import { append, batchOf, openLogs, readAll, START_MS } from './log-fixture.ts'
 
 const LOG = '/data/t-0/00000000000000000000.log'
@@ -79,28 +80,16 @@ describe('recovery', () => {
     ])
   })
 
-  it('refuses to cut messages of format 1', () => {
+  it('refuses to cut messages of format 1 behind batches, where no broker writes them', () => {
     const disk = simDisk()
-    disk.makeDirectory('/data/old-0')
-    const message = Buffer.alloc(34)
-    message.writeInt32BE(22, 8)
-    message[16] = 1
-    message.writeInt32BE(-1, 26)
-    message.writeInt32BE(-1, 30)
-    message.writeUInt32BE(ieeeCrc(message.subarray(16)), 12)
-    disk.open('/data/old-0/00000000000000000000.log', 'write').write([message], 0)
+    const first = openLogs({ disk })
+    append(first.log(), 'a batch')
+    disk.kill()
+    const later = '/data/t-0/00000000000000000001.log'
+    disk.open(later, 'write').write([messageOf({ offset: 1 })], 0)
     expect(() => openLogs({ disk })).toThrow(/holds message format 1/)
   })
 })
-
-function ieeeCrc(bytes: Buffer): number {
-  let crc = ~0
-  for (const byte of bytes) {
-    crc ^= byte
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
-  }
-  return ~crc >>> 0
-}
 
 describe('validation on append', () => {
   const log = (): ReplicaLog =>

@@ -11,28 +11,52 @@ import { MessageCursor } from './message.ts'
  * however many there are. Throws CompressionError `unavailable`.
  */
 export function batchOfMessages(set: MessageSet, codec: number, level?: number): Buffer {
+  return build(set, { codec, level, offsetOf: (_cursor, index) => index })
+}
+
+/** The same with the offsets that the messages have in a log, gaps and all: `firstOffset` plus what each says of itself. */
+export function storedBatchOfMessages(set: MessageSet, firstOffset: number): Buffer {
+  const { codec } = set
+  return build(set, { codec, level: undefined, offsetOf: (cursor) => firstOffset + cursor.offset })
+}
+
+interface BuildOptions {
+  readonly codec: number
+  readonly level: number | undefined
+  /** Ascending. */
+  offsetOf(cursor: MessageCursor, index: number): number
+}
+
+function build(set: MessageSet, { codec, level, offsetOf }: BuildOptions): Buffer {
   const plain = Buffer.allocUnsafe(header.BATCH_OVERHEAD + set.end - set.start)
   const writer = new RecordWriter(plain, header.BATCH_OVERHEAD)
   const cursor = new MessageCursor(set.bytes, set.start, set.end)
   let baseTimestampMs = -1
+  let baseOffset = 0
+  let lastOffsetDelta = 0
   for (let index = 0; index < set.count; index++) {
     cursor.next()
     cursor.readParts()
     const timestampMs = set.ownTimestampMs ?? cursor.timestampMs
-    if (index === 0) baseTimestampMs = timestampMs
+    const offset = offsetOf(cursor, index)
+    if (index === 0) {
+      baseTimestampMs = timestampMs
+      baseOffset = offset
+    }
+    lastOffsetDelta = offset - baseOffset
     const record: RecordInput = { timestampMs, key: cursor.key(), value: cursor.value() }
     const timestampDelta = timestampMs - baseTimestampMs
-    writer.record(record, bodySize(record, timestampDelta, index), timestampDelta, index)
+    writer.record(record, bodySize(record, timestampDelta, lastOffsetDelta), timestampDelta, lastOffsetDelta)
   }
   const records = plain.subarray(header.BATCH_OVERHEAD, writer.at)
   const isPlain = codec === Codec.NONE
   const batch = isPlain ? plain.subarray(0, writer.at) : withRoomForHeader(compress(codec, records, level))
   header.writeHeader(batch, {
     sizeBytes: batch.length,
-    baseOffset: 0,
+    baseOffset,
     partitionLeaderEpoch: -1,
     attributes: header.attributeBits(codec, {}),
-    lastOffsetDelta: set.count - 1,
+    lastOffsetDelta,
     baseTimestampMs,
     maxTimestampMs: set.maxTimestampMs,
     producerId: header.NO_PRODUCER_ID,
