@@ -68,6 +68,10 @@ function converted(
     const wanted = { magic: read.magic, fetchOffset: offset, maxBytes: bytes.length }
     const { error, messages, recordCount, nextOffset } = messagesOfBatches(bytes, wanted)
     slice.release()
+    if (error === 'CORRUPT_MESSAGE') {
+      const at = { topic: partition.topic, partition: partition.index, offset: nextOffset }
+      services.env.logger.log('error', 'a batch that is asked for in an older format is corrupt', at)
+    }
     if (error !== null) return refused(services, partition, result, ErrorCode[error])
     services.conversions.add(partition.topic, 'fetchMessageConversions', recordCount)
     if (messages.length > 0) return { result, records: messages }

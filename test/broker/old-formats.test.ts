@@ -187,6 +187,20 @@ describe('Fetch 0 to 3', () => {
     expect((await fetchOld(10, 1)).errorCode).toBe(ErrorCode.NONE)
   })
 
+  test('a batch that went bad on disk is refused and logged, not given a new CRC', async () => {
+    await produce(broker.client, topic, batchOf(['a'.repeat(100)]))
+    await produce(broker.client, topic, batchOf(['b'.repeat(100)]))
+    const { directory } = services().replicas.get(topic, 0)!.log
+    const path = `${directory}/${'0'.repeat(20)}.log`
+    const size = services().env.disk.stat(path)!.size
+    const file = services().env.disk.open(path, 'write')
+    file.write([Buffer.from('x')], size - 10)
+    file.close()
+    expect(recordsOf((await fetchOld(3)).records!).length).toBe(1)
+    expect((await fetchOld(3, 1)).errorCode).toBe(ErrorCode.CORRUPT_MESSAGE)
+    expect(broker.process.lines.at(-1)).toMatch(/older format is corrupt/)
+  })
+
   test('a stretch of control batches larger than the limit is passed over', async () => {
     const partition = services().replicas.get(topic, 0)!
     for (let epoch = 0; epoch < 4; epoch++) partition.append(markerOf(epoch), 'coordinator', 1)

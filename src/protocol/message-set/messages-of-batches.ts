@@ -46,7 +46,10 @@ export function messagesOfBatches(batches: Buffer, wanted: ConversionWanted): Co
         if (!addPieces(result, batches, at, wanted)) break
       } catch (thrown) {
         if (!(thrown instanceof MalformedRecordError || thrown instanceof CompressionError)) throw thrown
-        error = 'CORRUPT_MESSAGE'
+        error =
+          thrown instanceof CompressionError && thrown.kind === 'unavailable'
+            ? 'UNSUPPORTED_COMPRESSION_TYPE'
+            : 'CORRUPT_MESSAGE'
       }
     }
     result.nextOffset = header.lastOffset(batches, at) + 1
