@@ -97,6 +97,8 @@ export class LogDirMoves {
       error: String(error),
     })
     this.stop(partition)
+    // A copy of what cannot be read any more may be all that is left.
+    if (!this.#isOnline(partition.log.logDirectory)) return
     try {
       this.#parts.logs.removeFuture(topic, index)
     } catch (removal) {
@@ -105,7 +107,14 @@ export class LogDirMoves {
     }
   }
 
+  #isOnline(logDirectory: string): boolean {
+    return this.#parts.logs.logDirectories().some(({ path, online }) => path === logDirectory && online)
+  }
+
   #step(move: Move): void {
+    const { partition, future } = move
+    if (this.#parts.logs.future(partition.topic, partition.index) !== future)
+      throw new DiskError('IO', future.logDirectory, 'the log directory has failed')
     const copiedBytes = this.#copySlice(move)
     move.unflushedBytes += copiedBytes
     move.owedBytes += copiedBytes

@@ -17,9 +17,9 @@ interface Moving {
   readonly moves: LogDirMoves
 }
 
-function movesOn(fixture: Fixture): LogDirMoves {
+function movesOn(fixture: Fixture, bytesPerSecond = Infinity): LogDirMoves {
   const { manager: logs, time, logger } = fixture
-  return new LogDirMoves({ logs, timers: time.timers, logger, maxBytesPerSecond: () => Infinity })
+  return new LogDirMoves({ logs, timers: time.timers, logger, maxBytesPerSecond: () => bytesPerSecond })
 }
 
 /** A log of several segments that is durable, and lies in the first directory. */
@@ -106,6 +106,62 @@ test('the directory that was left goes after a while, and a move back works', as
   expect(numbersIn(open(disk).log())).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
 })
 
+test('what is copied in a second is limited, over all that moves', async () => {
+  const moving = await filled(new SimDisk({ random: new SeededRandom(1) }))
+  const { fixture, partition } = moving
+  const { sizeBytes } = partition.log
+  begin({ ...moving, moves: movesOn(fixture, sizeBytes / 10) })
+  await fixture.time.advance(5000)
+  expect(partition.log.logDirectory).toBe('/one')
+  await fixture.time.advance(10_000)
+  expect(partition.log.logDirectory).toBe('/two')
+})
+
+describe('a log directory that fails while a partition moves', () => {
+  const slowly = async (disk: SimDisk): Promise<Moving> => {
+    const moving = await filled(disk)
+    begin({ ...moving, moves: movesOn(moving.fixture, 1) })
+    await moving.fixture.time.settle()
+    return moving
+  }
+
+  test('ends the move when it is the new one, even when all had been copied', async () => {
+    const disk = new SimDisk({ random: new SeededRandom(1) })
+    const { fixture, partition } = await slowly(disk)
+    fixture.manager.prefer('other', 0, '/two')
+    const other = fixture.log('other')
+    disk.breakDirectory('/two')
+    append(other, 'v0')
+    await fixture.time.advance(3_600_000)
+    expect(fixture.logger.lines.join()).toMatch(/could not be moved/)
+    expect(append(partition.log, 'v12', 4)).toMatchObject({ error: 0, firstOffset: 12 })
+    expect(fixture.manager.get('t', 0)).toBe(partition.log)
+    expect(fixture.manager.future('t', 0)).toBeUndefined()
+  })
+
+  test('leaves the copy when it is the old one, and the move goes on when it is repaired', async () => {
+    const disk = new SimDisk({ random: new SeededRandom(1) })
+    const { fixture, partition } = await slowly(disk)
+    disk.breakDirectory('/one')
+    append(partition.log, 'v12', 4)
+    await fixture.time.advance(3_600_000)
+    expect(disk.list('/two')).toContainEqual(expect.stringMatching(/-future$/))
+    disk.kill()
+    const without = open(disk).manager
+    expect(() => without.getOrCreate('t', 0, TOPIC_ID, partition.log.config, false)).toThrow(
+      /in no directory/,
+    )
+    disk.kill()
+    disk.repairDirectory('/one')
+    const again = open(disk)
+    const found = new Partition(1, again.log(), 12)
+    movesOn(again).start(found, again.manager.future('t', 0)!)
+    await again.time.settle()
+    expect(found.log.logDirectory).toBe('/two')
+    expect(numbersIn(found.log)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+  })
+})
+
 describe('a crash before any step that a move takes on the disk', () => {
   const modes: CrashMode[] = ['drop', 'keep', 'random']
   test.each(modes)('leaves one log with all that was durable (%s)', async (mode) => {
@@ -124,35 +180,24 @@ describe('a crash before any step that a move takes on the disk', () => {
     expect(crashed.length).toBeGreaterThan(30)
     for (const { disk: left, step } of crashed) {
       left.crash(mode)
-      const { manager, time } = open(left)
-      const log = manager.get('t', 0)
+      const fixture = open(left)
+      const log = fixture.manager.get('t', 0)
       const at = `${mode}: before ${step}`
       expect(log && { numbers: numbersIn(log), start: log.logStartOffset }, at).toEqual({
         numbers: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
         start: 2,
       })
       expect(liveDirectories(left), at).toHaveLength(1)
-      await finishes(manager, time, log!, at)
+      await finishes(fixture, log!, at)
     }
   })
 
   /** Whatever a start finds, the partition can be moved, and takes appends. */
-  async function finishes(
-    manager: Fixture['manager'],
-    time: Fixture['time'],
-    log: ReplicaLog,
-    at: string,
-  ): Promise<void> {
+  async function finishes(fixture: Fixture, log: ReplicaLog, at: string): Promise<void> {
+    const { manager, time } = fixture
     const partition = new Partition(1, log, 12)
-    const logger = { log: () => undefined }
-    const moves = new LogDirMoves({
-      logs: manager,
-      timers: time.timers,
-      logger,
-      maxBytesPerSecond: () => Infinity,
-    })
     const to = DIRECTORIES.find((directory) => directory !== log.logDirectory)!
-    moves.start(partition, manager.future('t', 0) ?? manager.createFuture('t', 0, to))
+    movesOn(fixture).start(partition, manager.future('t', 0) ?? manager.createFuture('t', 0, to))
     expect(append(log, 'v12', 4), at).toMatchObject({ error: 0, firstOffset: 12 })
     await time.settle()
     expect(partition.log.logDirectory, at).toBe(to)

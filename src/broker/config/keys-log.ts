@@ -50,7 +50,10 @@ export const logKeys = {
     min: 1,
   }),
   'log.flush.interval.ms': long(null, 'Time after which a partition is flushed to disk.', cluster),
-  'log.flush.scheduler.interval.ms': long(Infinity, 'Time between checks for flushing.'),
+  'log.flush.scheduler.interval.ms': long(
+    Infinity,
+    'What `log.flush.interval.ms` is where it is not given. There is no scheduler: each log is flushed when its time has come.',
+  ),
   'log.flush.offset.checkpoint.interval.ms': int(60000, 'Time between writes of the recovery points.', {
     min: 0,
   }),
