@@ -30,22 +30,23 @@ export function findByTimestamp(
 
 /** The first record with the greatest timestamp of all at or above `fromOffset`. null when none has one. */
 export function findMaxTimestamp(segments: readonly Segment[], fromOffset: number): TimestampOffset | null {
-  const [first, ...rest] = segments
-  if (first === undefined) return null
+  let best: TimestampOffset | null = null
   let newest: Segment | null = null
-  for (const segment of first.baseOffset < fromOffset ? rest : segments) {
-    if (segment.sizeBytes === 0 || segment.largestTimestamp().timestampMs < 0) continue
-    const best = newest === null ? -1 : newest.largestTimestamp().timestampMs
-    if (segment.largestTimestamp().timestampMs > best) newest = segment
+  for (let index = 0; index < segments.length; index++) {
+    const segment = segments[index]
+    // Retention has not taken it yet.
+    if (index + 1 < segments.length && segments[index + 1].baseOffset <= fromOffset) continue
+    if (segment.sizeBytes === 0 || largestMs(segment) <= (best?.timestampMs ?? -1)) continue
+    // What a segment knows is of all its records, those below the log start, too.
+    if (segment.baseOffset < fromOffset) best = newestFrom(segment, fromOffset)
+    else if (newest === null || largestMs(segment) > largestMs(newest)) newest = segment
   }
-  // What a segment knows is of all its records, those below the log start, too.
-  if (first.baseOffset < fromOffset) {
-    const best = newest === null ? -1 : newest.largestTimestamp().timestampMs
-    const found = first.largestTimestamp().timestampMs < best ? null : newestFrom(first, fromOffset)
-    if (found !== null && found.timestampMs >= best) return found
-  }
-  if (newest === null) return null
-  const segment = newest
+  return newest === null ? best : firstWithLargest(newest)
+}
+
+const largestMs = (segment: Segment): number => segment.largestTimestamp().timestampMs
+
+function firstWithLargest(segment: Segment): TimestampOffset | null {
   const { timestampMs, offset } = segment.largestTimestamp()
   return scanBatches(segment, segment.offsetIndex.lookup(offset), (scan) => {
     if (scan.maxTimestampMs !== timestampMs) return null
