@@ -17,6 +17,8 @@ export interface RunningBroker {
   readonly port: number
   /** The only log directory, as the configuration names it. */
   readonly logDir: string
+  /** A clean stop, as by SIGTERM; the directory stays until `stop`. */
+  shutDown(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -61,6 +63,11 @@ async function untilServing(what: string, child: Child, serves: () => Promise<bo
 
 async function kill(child: Child): Promise<void> {
   child.process.kill('SIGKILL')
+  await ended(child.process)
+}
+
+async function terminate(child: Child): Promise<void> {
+  child.process.kill('SIGTERM')
   await ended(child.process)
 }
 
@@ -113,7 +120,7 @@ export async function startKafka(written?: WrittenData): Promise<RunningBroker> 
     const kafka = start('java', [...javaArguments(directory), 'kafka.Kafka', file])
     children.push(kafka)
     await untilServing('Apache Kafka', kafka, () => wouldMakeTopics(port))
-    return { name: 'kafka', port, logDir, stop }
+    return { name: 'kafka', port, logDir, shutDown: () => terminate(kafka), stop }
   } catch (error) {
     await stop()
     throw error
@@ -176,7 +183,7 @@ export async function startOdradek(): Promise<RunningBroker> {
   }
   try {
     await untilServing('Odradek', child, () => wouldMakeTopics(port))
-    return { name: 'odradek', port, logDir, stop }
+    return { name: 'odradek', port, logDir, shutDown: () => terminate(child), stop }
   } catch (error) {
     await stop()
     throw error
