@@ -27,9 +27,9 @@ export class ResidentSegments {
     this.#limits = limits
   }
 
+  /** Called when a segment has opened its file, and again when its indexes are in memory, whichever comes first. */
   admit(segment: Resident): void {
     segment.recentlyUsed = true
-    if (this.#segments.has(segment)) return
     this.#segments.add(segment)
     if (this.#segments.size > this.#limits.maxSegments) this.#restOldest(segment)
     if (!segment.isActive) this.#limitIndexMemory(segment)
