@@ -52,9 +52,7 @@ export class FutureLogs {
 
   remove(topic: string, partition: number): void {
     const future = this.#parts.logs.future.get(partitionKey(topic, partition))
-    if (future === undefined) return
-    this.#parts.logs.forget(future)
-    this.#parts.moveAside(future, 'delete')
+    if (future !== undefined) this.#parts.moveAside(future, 'delete')
   }
 
   /**
@@ -68,11 +66,12 @@ export class FutureLogs {
     const [current, future] = [logs.current.get(key), logs.future.get(key)]
     assert(current !== undefined && future !== undefined, 'a move has two logs')
     assert(current.logEndOffset === future.logEndOffset, 'a move ends when both logs end at the same offset')
+    const target = this.#parts.directoryOf(future)
+    // Before the copy takes the name: its log start may be known to the checkpoint alone.
+    future.raiseLogStart(current.logStartOffset, current.logEndOffset)
+    checkpoints.writeIn(target, 'logStartOffset')
     const moved = this.#openInPlace(current, future)
     logs.current.set(key, moved)
-    // Before the old directory goes: the log start may be known to the checkpoint alone.
-    const target = this.#parts.directoryOf(future)
-    checkpoints.writeIn(target, 'logStartOffset')
     checkpoints.writeIn(target, 'recoveryPoint')
     this.#letGo(current)
     return moved

@@ -41,8 +41,9 @@ export class LogDirMoves {
     this.#parts = parts
   }
 
-  /** Goes on with the future log that there is. */
+  /** Goes on with the future log that there is; nothing happens where it is filled already. */
   start(partition: Partition, future: ReplicaLog): void {
+    if (this.#moves.get(partition)?.future === future) return
     const move = { partition, future, timer: null, owedBytes: 0, unflushedBytes: Infinity }
     this.#moves.set(partition, move)
     this.#next(move)

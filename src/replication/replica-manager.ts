@@ -121,8 +121,9 @@ export class ReplicaManager {
     }
     this.logs.prefer(topic, index, path)
     if (!partition) return false
-    const isThere = partition.log.logDirectory === path || this.logs.future(topic, index) !== undefined
-    if (!isThere) this.moves.start(partition, this.logs.createFuture(topic, index, path))
+    if (partition.log.logDirectory === path) return true
+    const future = this.logs.future(topic, index) ?? this.logs.createFuture(topic, index, path)
+    this.moves.start(partition, future)
     return true
   }
 
