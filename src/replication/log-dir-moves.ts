@@ -5,7 +5,7 @@
 import { DiskError } from '../env/disk.ts'
 import type { Logger, Timer, Timers } from '../env/env.ts'
 import type { LogManager, ReplicaLog } from '../log/types.ts'
-import { batchSize } from '../protocol/record-batch.ts'
+import { baseOffset, batchSize } from '../protocol/record-batch.ts'
 import type { Partition } from './partition.ts'
 
 /** Read and written in one turn: a fraction of a millisecond. */
@@ -156,6 +156,9 @@ export class LogDirMoves {
     })
     if (slice === null) return 0
     try {
+      // The log start lies within a batch, which is copied whole.
+      const first = slice.bytes.length === 0 ? Infinity : baseOffset(slice.bytes, 0)
+      if (first < future.logEndOffset && future.sizeBytes === 0) future.truncateFullyAndStartAt(first)
       appendInPieces(future, slice.bytes, log.config.indexIntervalBytes)
       return slice.bytes.length
     } finally {
