@@ -4,6 +4,7 @@ import { initProducerIdApi } from '../../../../src/protocol/messages/22-init-pro
 import { apiVersionsApi } from '../../../../src/protocol/messages/18-api-versions.ts'
 import { fetchApi } from '../../../../src/protocol/messages/01-fetch.ts'
 import { Codec } from '../../../../src/protocol/compression.ts'
+import { buildBatch } from '../../../../src/protocol/record-batch.ts'
 import { everyVersion, step } from '../scenario.ts'
 import type { Replies, Scenario, Step } from '../scenario.ts'
 import { batchOf, createTopic, produceBody, recentMs, tampered, untilCoordinator } from './data.ts'
@@ -196,6 +197,58 @@ function readBack(topic: string): Step {
   })
 }
 
+/** A record without a key, and one of ten days ago: either alone, and both in either order. */
+function oddBatches(): [string, Buffer][] {
+  const unkeyed = { timestampMs: recentMs, key: null, value: Buffer.from('v') }
+  const old = { timestampMs: recentMs - 240 * HOUR_MS, key: Buffer.from('k'), value: Buffer.from('v') }
+  const orders = {
+    unkeyed: [unkeyed],
+    old: [old],
+    'unkeyed, old': [unkeyed, old],
+    'old, unkeyed': [old, unkeyed],
+  }
+  return Object.entries(orders).map(([label, records]) => [label, buildBatch({ records })])
+}
+
+/** Every codec into a topic of every compression.type; levels; and which of two errors a batch is refused with. */
+function storedAnewSteps(): Step[] {
+  const send = (label: string, topic: string, records: Buffer): Step =>
+    step(label, produceApi, 9, produceBody(topic, records))
+  const values = manyTimes('aaaaaaaaaa bbbbbbbbbb', 30)
+  const types = ['uncompressed', 'gzip', 'snappy', 'lz4', 'zstd', 'producer']
+  const levels: Record<string, string>[] = [
+    { 'compression.type': 'gzip', 'compression.gzip.level': '9' },
+    { 'compression.type': 'zstd', 'compression.zstd.level': '-5' },
+    { 'compression.type': 'lz4', 'compression.lz4.level': '17' },
+    ...['0', '10', '-2'].map((level) => ({ 'compression.gzip.level': level })),
+    ...['0', '18'].map((level) => ({ 'compression.lz4.level': level })),
+    ...['23', '-131073'].map((level) => ({ 'compression.zstd.level': level })),
+  ]
+  return [
+    ...types.flatMap((type) => [
+      createTopic(`anew-${type}`, { configs: { 'compression.type': type } }),
+      ...Object.entries(Codec).map(([name, codec]) =>
+        send(`${name} to ${type}`, `anew-${type}`, batchOf(values, { codec, timestampMs: recentMs + codec })),
+      ),
+      readBack(`anew-${type}`),
+    ]),
+    ...levels.map((configs, index) => createTopic(`anew-level-${index}`, { configs })),
+    ...[0, 1, 2].flatMap((index) => [
+      send(`at level ${index}`, `anew-level-${index}`, batchOf(values)),
+      readBack(`anew-level-${index}`),
+    ]),
+    createTopic('anew-small', {
+      configs: { 'compression.type': 'uncompressed', 'max.message.bytes': '400' },
+    }),
+    send('too large once unpacked', 'anew-small', batchOf(values, { codec: Codec.GZIP })),
+    createTopic('anew-strict', {
+      configs: { 'cleanup.policy': 'compact', 'message.timestamp.before.max.ms': '7200000' },
+    }),
+    ...oddBatches().map(([label, records]) => send(label, 'anew-strict', records)),
+    latest('anew-strict'),
+  ]
+}
+
 interface Producer {
   readonly id: number
   readonly epoch: number
@@ -294,6 +347,7 @@ export const produceScenarios: Scenario[] = [
     name: `Produce v${version}: idempotent producers`,
     steps: idempotentSteps(version),
   })),
+  { name: 'Produce: what a topic stores anew', steps: storedAnewSteps() },
   {
     name: 'What producers wrote is what Kafka would keep',
     steps: everyVersion(
