@@ -2,9 +2,10 @@
 import { generateBrokerId, prepareCluster, registerBroker } from '../controller/registration.ts'
 import { TOPIC_CONFIGS_PATH } from '../controller/znodes.ts'
 import { CoordinationError, type CoordinationSession } from '../env/coordination.ts'
+import { DiskError } from '../env/disk.ts'
 import type { Env } from '../env/env.ts'
 import { lockLogDirs, type LogDirLocks } from '../log/log-dir-locks.ts'
-import { readMetaProperties } from '../log/meta-properties.ts'
+import { readMetaProperties, type MetaProperties } from '../log/meta-properties.ts'
 import { warmUpCrc32c } from '../protocol/crc32c.ts'
 import { ErrorCode, errorName } from '../protocol/error-codes.ts'
 import { SocketServer } from '../server/socket-server.ts'
@@ -124,7 +125,7 @@ async function identify(
   const found = config
     .logDirs()
     .filter((directory) => !locks.offline.has(directory))
-    .map((directory) => readMetaProperties(env.disk, directory))
+    .map((directory) => ownerOf(env, directory))
     .find((meta) => meta !== null)
   const newClusterId = found?.clusterId ?? config.clusterId ?? env.random.bytes(16).toString('base64url')
   const clusterId = await prepareCluster(session, newClusterId)
@@ -135,6 +136,16 @@ async function identify(
     throw new ConfigError('broker.id', String(configured), 'set it, or broker.id.generation.enable=true')
   }
   return { brokerId: await generateBrokerId(session, config.get('reserved.broker.max.id')), clusterId }
+}
+
+/** null where no file says it, or none that can be read: the log manager finds out what the disk lacks. */
+function ownerOf(env: Env, directory: string): MetaProperties | null {
+  try {
+    return readMetaProperties(env.disk, directory)
+  } catch (error) {
+    if (error instanceof DiskError) return null
+    throw error
+  }
 }
 
 function buildServer(config: BrokerConfig, env: Env, parts: Parts, options: StartOptions): SocketServer {

@@ -164,6 +164,19 @@ describe('a log directory that fails', () => {
     expect(await valuesOf(lost)).toEqual([`in ${lost}`])
   })
 
+  test('that cannot be read at start is offline then, and all the others are not', async () => {
+    const lost = partitionIn('/second')
+    await process.stop()
+    for (let reads = 0; reads < 2; reads++)
+      disk.failNext({ operation: 'read', code: 'IO', pathPart: '/second/meta.properties' })
+    await start()
+    const wanted = [0, 1, 2].map((partition) => (partition === lost ? STORAGE : ErrorCode.NONE))
+    expect(await Promise.all([0, 1, 2].map(codeOf))).toEqual(wanted)
+    await process.stop()
+    await start()
+    expect(await valuesOf(lost)).toEqual([`in ${lost}`])
+  })
+
   test('and then another and another leave a broker that answers', async () => {
     for (const directory of DIRECTORIES) disk.breakDirectory(directory)
     for (const partition of [0, 1, 2]) expect(await codeOf(partition)).toBe(STORAGE)
