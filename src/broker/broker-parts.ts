@@ -11,6 +11,7 @@ import {
 import type { CoordinationSession } from '../env/coordination.ts'
 import type { Env } from '../env/env.ts'
 import type { LogDirLocks } from '../log/log-dir-locks.ts'
+import type { CleanerSettings } from '../log/cleaner/log-cleaner.ts'
 import { createLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
 import { errorName } from '../protocol/error-codes.ts'
@@ -198,6 +199,32 @@ function logSettings(config: BrokerConfig) {
       return config.get('producer.id.expiration.ms')
     },
     producerIdExpirationCheckIntervalMs: config.get('producer.id.expiration.check.interval.ms'),
+    cleaner: cleanerSettings(config),
+  }
+}
+
+/** All but the first change while running. */
+function cleanerSettings(config: BrokerConfig): CleanerSettings {
+  return {
+    enabled: config.get('log.cleaner.enable'),
+    get threads() {
+      return config.get('log.cleaner.threads')
+    },
+    get dedupeBufferBytes() {
+      return config.get('log.cleaner.dedupe.buffer.size')
+    },
+    get ioBufferBytes() {
+      return config.get('log.cleaner.io.buffer.size')
+    },
+    get loadFactor() {
+      return config.get('log.cleaner.io.buffer.load.factor')
+    },
+    get maxBytesPerSecond() {
+      return config.get('log.cleaner.io.max.bytes.per.second')
+    },
+    get backoffMs() {
+      return config.get('log.cleaner.backoff.ms')
+    },
   }
 }
 

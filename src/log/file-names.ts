@@ -7,12 +7,20 @@ export const RECOVERY_POINT_FILE = 'recovery-point-offset-checkpoint'
 export const LOG_START_FILE = 'log-start-offset-checkpoint'
 export const HIGH_WATERMARK_FILE = 'replication-offset-checkpoint'
 export const PARTITION_METADATA_FILE = 'partition.metadata'
+export const CLEANER_OFFSET_FILE = 'cleaner-offset-checkpoint'
 export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
 
 export const LOG_SUFFIX = '.log'
 export const OFFSET_INDEX_SUFFIX = '.index'
 export const TIME_INDEX_SUFFIX = '.timeindex'
 export const TRANSACTION_INDEX_SUFFIX = '.txnindex'
+/** Of the files of one segment, the records first. */
+export const SEGMENT_SUFFIXES = [
+  LOG_SUFFIX,
+  OFFSET_INDEX_SUFFIX,
+  TIME_INDEX_SUFFIX,
+  TRANSACTION_INDEX_SUFFIX,
+] as const
 export const SNAPSHOT_SUFFIX = '.snapshot'
 export const DELETED_SUFFIX = '.deleted'
 export const CLEANED_SUFFIX = '.cleaned'

@@ -4,6 +4,7 @@ import type { Env, Logger } from '../env/env.ts'
 import { readOffsetCheckpoint, writeOffsetCheckpoint, type PartitionOffset } from './checkpoint-file.ts'
 import {
   CLEAN_SHUTDOWN_FILE,
+  CLEANER_OFFSET_FILE,
   HIGH_WATERMARK_FILE,
   join,
   LOG_START_FILE,
@@ -20,6 +21,7 @@ export const CHECKPOINT_FILES = {
   recoveryPoint: RECOVERY_POINT_FILE,
   logStartOffset: LOG_START_FILE,
   highWatermark: HIGH_WATERMARK_FILE,
+  cleanerOffset: CLEANER_OFFSET_FILE,
 } as const
 export type Checkpoint = keyof typeof CHECKPOINT_FILES
 
@@ -115,7 +117,7 @@ export class LogDirectory {
     if (this.#written.get(checkpoint) === content) return
     try {
       if (entries.length === 0 && !this.#written.has(checkpoint) && disk.stat(path) === null) return
-      // Of these three only a lost log start would bring anything back that had gone.
+      // Of these only a lost log start would bring anything back that had gone.
       writeOffsetCheckpoint(disk, path, entries, { durable: checkpoint === 'logStartOffset' })
       this.#written.set(checkpoint, content)
     } catch (error) {

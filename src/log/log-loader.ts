@@ -12,6 +12,7 @@ import {
   OFFSET_INDEX_SUFFIX,
   offsetFileName,
   offsetOfFileName,
+  SEGMENT_SUFFIXES,
   SWAP_SUFFIX,
   TEMPORARY_SUFFIX,
   TIME_INDEX_SUFFIX,
@@ -125,22 +126,27 @@ function removeLeftovers(request: LoadRequest): readonly string[] {
   return disk.list(directory)
 }
 
-/** Output of a finished compaction takes the place of the segments that it covers. */
+/** Output of a finished compaction takes the place of the segments that it covers (segment-swap.ts). */
 function finishSwaps(request: LoadRequest, swaps: readonly string[]): void {
   const { directory, names, host } = request
+  const bases = new Set<number>()
   let first = Infinity
   let end = -1
   for (const name of swaps.filter((swap) => swap.endsWith(LOG_SUFFIX + SWAP_SUFFIX))) {
-    const path = join(directory, name)
-    const next = nextOffsetOfFile(host, path, offsetOfFileName(name))
-    first = Math.min(first, offsetOfFileName(name))
-    end = Math.max(end, next)
+    const base = offsetOfFileName(name)
+    bases.add(base)
+    first = Math.min(first, base)
+    end = Math.max(end, nextOffsetOfFile(host, join(directory, name), base))
   }
   for (const name of names) {
     const offset = offsetOfFileName(name)
-    const isSegmentFile = !swaps.includes(name) && offset >= first && offset < end
-    if (isSegmentFile) host.disk.remove(join(directory, name))
+    // Of an output without records the base alone says what it covers.
+    const isCovered = bases.has(offset) || (offset >= first && offset < end)
+    const isOld = SEGMENT_SUFFIXES.some((suffix) => name.endsWith(suffix))
+    if (isCovered && isOld) host.disk.remove(join(directory, name))
   }
+  // Else a second crash could keep the renaming and bring the old ones back beside it.
+  host.disk.syncDirectory(directory)
   for (const name of swaps) {
     host.disk.rename(join(directory, name), join(directory, name.slice(0, -SWAP_SUFFIX.length)))
   }

@@ -1,6 +1,7 @@
 /** All replicas of this broker, over its `log.dirs`: loading, creating, removing, checkpoints, retention. */
 import { DiskError } from '../env/disk.ts'
 import type { Env } from '../env/env.ts'
+import { LogCleaner, type CleanerSettings } from './cleaner/log-cleaner.ts'
 import { partitionKey } from './checkpoint-file.ts'
 import { asideDirectoryName, canBeFuture, join, type PartitionName } from './file-names.ts'
 import { FutureLogs } from './future-logs.ts'
@@ -29,6 +30,8 @@ export interface LogManagerSettings {
   readonly producerIdExpirationMs: number
   /** producer.id.expiration.check.interval.ms */
   readonly producerIdExpirationCheckIntervalMs?: number
+  /** log.cleaner.*; compacts nothing when left out. */
+  readonly cleaner?: CleanerSettings
 }
 
 export interface LogManagerOptions {
@@ -69,6 +72,7 @@ class Manager implements LogManager {
   /** Directories that partitions are to be made in, by partition (AlterReplicaLogDirs before they exist). */
   readonly #preferred = new Map<string, LogDirectory>()
   readonly #tasks: PeriodicTasks
+  readonly #cleaner: LogCleaner | null
   readonly #waitingForFlush = new Set<PartitionLog>()
 
   constructor(options: LogManagerOptions) {
@@ -112,6 +116,17 @@ class Manager implements LogManager {
       directoryOf: (log) => this.#directoryOf(log),
       moveAside: (log, mark) => this.#moveAside(log, mark),
     })
+    const { settings, highWatermarkOf } = options
+    this.#cleaner =
+      settings.cleaner === undefined
+        ? null
+        : new LogCleaner({
+            env,
+            settings: settings.cleaner,
+            directories: this.#directories,
+            logs: () => this.#logs.current.values(),
+            highWatermarkOf,
+          })
   }
 
   /** What the logs of a directory get of the manager. */
@@ -127,6 +142,7 @@ class Manager implements LogManager {
         return settings.producerIdExpirationMs
       },
       removeLater: (paths, delayMs) => directory.removals.add(paths, delayMs),
+      logTruncated: (log) => this.#cleaner?.truncated(log),
       logStartRaised: () => this.#checkpoints.writeLogStartsSoon(),
       flushWithin: (log, delayMs) => this.#flushWithin(log, delayMs),
     }
@@ -151,6 +167,7 @@ class Manager implements LogManager {
       const nowMs = env.clock.nowMs()
       for (const log of this.#logs.all()) log.expireProducers(nowMs)
     })
+    this.#cleaner?.start()
   }
 
   /** Goes on without a directory whose disk fails, while there is another. Throws LogDirError. */
@@ -240,6 +257,7 @@ class Manager implements LogManager {
     for (const log of logs) {
       log.abandon()
       this.#logs.forget(log)
+      this.#cleaner?.removed(log)
       this.#waitingForFlush.delete(log)
     }
     return lost.map(({ topic, partition }) => ({ topic, partition }))
@@ -382,7 +400,10 @@ class Manager implements LogManager {
     // First, so that nothing has changed when it fails.
     if (log.hasDirectory) directory.disk.rename(log.directory, path)
     log.abandon()
-    if (this.#logs.isCurrent(log)) this.#highWatermarks.delete(keyOf(log))
+    if (this.#logs.isCurrent(log)) {
+      this.#highWatermarks.delete(keyOf(log))
+      this.#cleaner?.removed(log)
+    }
     this.#logs.forget(log)
     this.#waitingForFlush.delete(log)
     if (!log.hasDirectory) return
@@ -416,6 +437,7 @@ class Manager implements LogManager {
   #applyRetention(): void {
     const nowMs = this.#options.env.clock.nowMs()
     for (const log of this.#logs.current.values()) {
+      if (this.#cleaner?.isCleaning(log)) continue
       try {
         log.applyRetention(nowMs, this.#options.highWatermarkOf(log.topic, log.partition))
       } catch (error) {
@@ -442,6 +464,7 @@ class Manager implements LogManager {
 
   async stop(): Promise<void> {
     this.#tasks.stop()
+    this.#cleaner?.stop()
     for (const { removals } of this.#directories) removals.stop()
     this.#waitingForFlush.clear()
     const failed = new Set<string>()

@@ -4,6 +4,7 @@ import type { Logger } from '../env/env.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
 import { fault } from './append-validation.ts'
+import type { LastRecord } from './cleaner/cleanable-log.ts'
 import { endMarkerAt, producedBatchAt, recordProducer } from './produced-batch.ts'
 import { replayProducers } from './producer-replay.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
@@ -124,6 +125,15 @@ export class LogProducers {
     const open = this.#producers.firstOpenTransactionOffset()
     const lastStableOffset = open < 0 ? lastOffset + 1 : open
     active.transactions.append({ producerId, firstOffset, lastOffset, lastStableOffset })
+  }
+
+  /** What each active producer wrote last. Throws DiskError. */
+  lastRecords(): Map<number, LastRecord> {
+    const last = new Map<number, LastRecord>()
+    for (const { producerId, batches, epoch } of this.state().entries()) {
+      last.set(producerId, { lastDataOffset: batches.at(-1)?.lastOffset ?? -1, producerEpoch: epoch })
+    }
+    return last
   }
 
   expire(nowMs: number): void {

@@ -1,12 +1,13 @@
 /** One replica's records: segments, leader epochs, producers. */
 import { assert } from '../base/assert.ts'
-import { DiskError } from '../env/disk.ts'
+import { DiskError, type Disk } from '../env/disk.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
 import { fault, validateClientBatch, validateOwnBatches, type AppendFault } from './append-validation.ts'
 import { FlushQueue } from './flush-queue.ts'
 import { followerChunk } from './follower-chunk.ts'
 import { leaderChunk } from './leader-chunk.ts'
+import type { CleanableLog, LastRecord } from './cleaner/cleanable-log.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LoadedLog } from './log-loader.ts'
 import { LogProducers, type ProducerHost } from './log-producers.ts'
@@ -16,6 +17,8 @@ import type { ProducerState } from './producer-state.ts'
 import { EMPTY_SLICE } from './read-buffers.ts'
 import { segmentsToDelete } from './retention.ts'
 import type { Chunk, Segment } from './segment.ts'
+import { swapSegments } from './segment-swap.ts'
+import type { AbortedTransactionEntry } from './transaction-index.ts'
 import { SegmentList, type SegmentListHost } from './segment-list.ts'
 import type {
   AbortedTransaction,
@@ -32,6 +35,8 @@ import type {
 
 /** What the logs of a manager share. */
 export interface LogHost extends SegmentListHost, ProducerHost {
+  /** The log ends earlier than it did. */
+  logTruncated(log: PartitionLog): void
   /** The log start has moved: its checkpoint is out of date. */
   logStartRaised(log: PartitionLog): void
   /** A log with a finite flush.ms has bytes that are not flushed. */
@@ -54,7 +59,7 @@ export interface LogParts {
   readonly isNew: boolean
 }
 
-export class PartitionLog implements ReplicaLog {
+export class PartitionLog implements ReplicaLog, CleanableLog {
   readonly topic: string
   readonly partition: number
   readonly directory: string
@@ -300,7 +305,8 @@ export class PartitionLog implements ReplicaLog {
   }
 
   abortedTransactions(fromOffset: number, upperBoundOffset: number): AbortedTransaction[] {
-    return this.#segments.abortedTransactions(fromOffset, upperBoundOffset)
+    const aborted = this.#segments.abortedTransactions(fromOffset, upperBoundOffset)
+    return aborted.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }))
   }
 
   segmentMarks(): SegmentMark[] {
@@ -332,15 +338,12 @@ export class PartitionLog implements ReplicaLog {
   truncateTo(offset: number): void {
     if (offset >= this.#logEndOffset) return
     if (offset <= this.#segments.firstBaseOffset) return this.truncateFullyAndStartAt(offset)
-    const kept = this.#segments.indexOf(offset - 1) + 1
-    this.#deleteSegments(this.#segments.all.slice(kept))
-    const active = this.#segments.active!
-    active.becomeActive()
-    active.truncateTo(offset, this.#host.nowMs())
-    this.#logEndOffset = active.findNextOffset()
+    const { fileDeleteDelayMs } = this.config
+    this.#logEndOffset = this.#segments.truncateTo(offset, this.#host.nowMs(), fileDeleteDelayMs)
     this.#logStartOffset = Math.min(this.#logStartOffset, this.#logEndOffset)
     this.#flushes.truncatedTo(this.#logEndOffset)
     this.#epochs.truncateFromEnd(this.#logEndOffset)
+    this.#host.logTruncated(this)
     this.#producers.truncatedTo(this.#logEndOffset)
   }
 
@@ -353,6 +356,7 @@ export class PartitionLog implements ReplicaLog {
     this.#flushes.truncatedTo(offset)
     // The file's name is what remembers the offset.
     this.#openSegment(offset, this.#host.nowMs()).file()
+    this.#host.logTruncated(this)
     this.#host.logStartRaised(this)
   }
 
@@ -385,6 +389,34 @@ export class PartitionLog implements ReplicaLog {
     // What was cut off must not come back behind what is appended in its place.
     this.#flushes.namesChanged()
     this.#segments.delete(doomed, this.config.fileDeleteDelayMs)
+  }
+
+  get disk(): Disk {
+    return this.#host.disk
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#segments.all
+  }
+
+  get cuts(): number {
+    return this.#segments.cuts
+  }
+
+  abortedBetween(fromOffset: number, upperBoundOffset: number): AbortedTransactionEntry[] {
+    return this.#segments.abortedTransactions(fromOffset, upperBoundOffset)
+  }
+
+  lastRecordsOfProducers(): ReadonlyMap<number, LastRecord> {
+    return this.#producers.lastRecords()
+  }
+
+  replaceSegments(old: readonly Segment[]): void {
+    const bases = old.map(({ baseOffset }) => baseOffset)
+    const removed = swapSegments(this.#host.disk, this.directory, bases)
+    this.#segments.replace(old, this.#host.nowMs())
+    this.#host.removeLater(removed, this.config.fileDeleteDelayMs)
+    for (const baseOffset of bases.slice(1)) this.#producers.removeSnapshot(baseOffset)
   }
 
   flush(): Promise<void> {
@@ -426,6 +458,7 @@ export class PartitionLog implements ReplicaLog {
   /** Closes files and writes nothing: the directory is going away. */
   abandon(): void {
     this.#flushes.abandon()
+    this.#segments.cuts++
     for (const segment of this.#segments.all) segment.abandon()
     this.#closed = true
   }

@@ -1,11 +1,12 @@
 /** The segments of one log, oldest first; the last one is active. Empty before the first append. */
+import { assert } from '../base/assert.ts'
 import type { Random } from '../env/env.ts'
 import { EMPTY_SLICE } from './read-buffers.ts'
 import { lastAtOrBelow } from './search.ts'
 import { Segment, type Chunk, type SegmentHost } from './segment.ts'
 import { findByTimestamp, findMaxTimestamp } from './timestamp-lookup.ts'
-import { abortedBetween } from './transaction-index.ts'
-import type { AbortedTransaction, LogConfig, LogSlice, ReadOptions, TimestampOffset } from './types.ts'
+import { abortedBetween, type AbortedTransactionEntry } from './transaction-index.ts'
+import type { LogConfig, LogSlice, ReadOptions, TimestampOffset } from './types.ts'
 
 export interface SegmentListHost extends SegmentHost {
   readonly random: Random
@@ -19,6 +20,8 @@ export class SegmentList {
   #segments: Segment[]
   /** Of the active segment: taken off segment.ms. null: not drawn yet. */
   #jitterMs: number | null = null
+  /** Counts deletions and truncations: what was read before may be gone. */
+  cuts = 0
 
   constructor(host: SegmentListHost, directory: string, segments: readonly Segment[]) {
     this.#host = host
@@ -83,9 +86,40 @@ export class SegmentList {
   /** Renames the files, to be removed after a while. Throws DiskError. */
   delete(doomed: readonly Segment[], fileDeleteDelayMs: number): void {
     if (doomed.length === 0) return
+    this.cuts++
     this.#segments = this.#segments.filter((segment) => !doomed.includes(segment))
     const paths = doomed.flatMap((segment) => segment.markDeleted())
     this.#host.removeLater(paths, fileDeleteDelayMs)
+  }
+
+  /**
+   * Drops the batches that end at or above `offset`, which must lie above the first base. Gives where the log ends then:
+   * there, or where a batch began that held it. Throws DiskError.
+   */
+  truncateTo(offset: number, nowMs: number, fileDeleteDelayMs: number): number {
+    this.cuts++
+    const kept = this.indexOf(offset - 1) + 1
+    this.delete(this.#segments.slice(kept), fileDeleteDelayMs)
+    const active = this.#segments[kept - 1]
+    active.becomeActive()
+    return active.truncateTo(offset, nowMs)
+  }
+
+  /** The files of a cleaned segment lie under the first one's base now; gives the new segment. */
+  replace(old: readonly Segment[], nowMs: number): Segment {
+    const first = this.#segments.indexOf(old[0])
+    assert(
+      first >= 0 && old.every((segment, index) => this.#segments[first + index] === segment),
+      'neighbours that are in the list are replaced',
+    )
+    const { baseOffset } = old[0]
+    const cleaned = new Segment(this.#host, this.#directory, baseOffset, { createdMs: nowMs, isNew: false })
+    cleaned.isActive = false
+    const segments = this.#segments.slice()
+    segments.splice(first, old.length, cleaned)
+    this.#segments = segments
+    for (const segment of old) segment.abandon()
+    return cleaned
   }
 
   /** From `offset`, which must lie in the log, on; empty where nothing lies there. */
@@ -98,7 +132,8 @@ export class SegmentList {
     return EMPTY_SLICE
   }
 
-  abortedTransactions(fromOffset: number, upperBoundOffset: number): AbortedTransaction[] {
+  /** Those with records, or their marker, in [fromOffset, upperBoundOffset). */
+  abortedTransactions(fromOffset: number, upperBoundOffset: number): AbortedTransactionEntry[] {
     const segments = this.#segments.slice(this.indexOf(fromOffset))
     const indexes = segments.map(({ transactions }) => transactions)
     return abortedBetween(indexes, fromOffset, upperBoundOffset)

@@ -8,6 +8,7 @@ import {
   LOG_SUFFIX,
   OFFSET_INDEX_SUFFIX,
   offsetFileName,
+  SEGMENT_SUFFIXES,
   TIME_INDEX_SUFFIX,
   TRANSACTION_INDEX_SUFFIX,
 } from './file-names.ts'
@@ -37,7 +38,6 @@ export interface Chunk {
 }
 
 const REMEMBERED_READERS = 8
-const INDEX_SUFFIXES = [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX]
 
 /** A compacted log also rolls so that no record stays out of the cleaner's reach for longer than it may (KIP-354). */
 function longestAgeMs({ cleanupPolicy, segmentMs, maxCompactionLagMs }: LogConfig): number {
@@ -346,9 +346,11 @@ export class Segment implements Resident {
     return next
   }
 
-  /** Drops the batches that end at or above `offset`. Throws DiskError. */
-  truncateTo(offset: number, nowMs: number): void {
-    this.cutTo(this.locate(offset), offset)
+  /** Drops the batches that end at or above `offset`. Gives it, or where a batch began that held it. Throws DiskError. */
+  truncateTo(offset: number, nowMs: number): number {
+    const position = this.locate(offset)
+    const end = Math.min(offset, this.#baseOffsetAt(position))
+    this.cutTo(position, end)
     if (this.#sizeBytes === 0) {
       this.createdMs = nowMs
       this.#rollTimestampMs = null
@@ -362,6 +364,15 @@ export class Segment implements Resident {
       }
     }
     scan.done()
+    return end
+  }
+
+  /** Of the batch at a position; Infinity at the end. */
+  #baseOffsetAt(position: number): number {
+    const scan = new HeaderScan(this.file(), position, this.sizeBytes)
+    const base = scan.next() ? scan.baseOffset : Infinity
+    scan.done()
+    return base
   }
 
   /** Cuts file and indexes at a position; batches from it on end at or above `offset`. */
@@ -478,7 +489,7 @@ export class Segment implements Resident {
   /** Renames the files for removal and returns their new paths. The open file can be read until `abandon`. */
   markDeleted(): string[] {
     const renamed: string[] = []
-    for (const suffix of [LOG_SUFFIX, ...INDEX_SUFFIXES]) {
+    for (const suffix of SEGMENT_SUFFIXES) {
       const path = this.path(suffix)
       if (this.#host.disk.stat(path) === null) continue
       this.#host.disk.rename(path, path + DELETED_SUFFIX)

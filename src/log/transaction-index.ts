@@ -4,7 +4,6 @@
  * something was aborted.
  */
 import { DiskError, type Disk } from '../env/disk.ts'
-import type { AbortedTransaction } from './types.ts'
 
 export const TRANSACTION_INDEX_ENTRY_BYTES = 34
 
@@ -110,12 +109,12 @@ export function abortedBetween(
   indexes: readonly TransactionIndex[],
   fromOffset: number,
   upperBoundOffset: number,
-): AbortedTransaction[] {
-  const found: AbortedTransaction[] = []
+): AbortedTransactionEntry[] {
+  const found: AbortedTransactionEntry[] = []
   for (const index of indexes) {
-    for (const { producerId, firstOffset, lastOffset, lastStableOffset } of index.entries()) {
-      if (lastOffset >= fromOffset && firstOffset < upperBoundOffset) found.push({ producerId, firstOffset })
-      if (lastStableOffset >= upperBoundOffset) return found
+    for (const entry of index.entries()) {
+      if (entry.lastOffset >= fromOffset && entry.firstOffset < upperBoundOffset) found.push(entry)
+      if (entry.lastStableOffset >= upperBoundOffset) return found
     }
   }
   return found

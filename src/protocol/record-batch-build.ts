@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts'
 import { Codec, compress } from './compression.ts'
 import * as header from './record-batch-header.ts'
 import type { RecordHeader } from './record-batch-decode.ts'
+import { putVarint, sizeOfVarint } from './varint.ts'
 
 export interface RecordInput {
   readonly timestampMs: number
@@ -88,15 +89,6 @@ export function bodySize(record: RecordInput, timestampDelta: number, offsetDelt
 const sizeOfBytes = (bytes: Buffer | null): number =>
   bytes === null ? 1 : sizeOfVarint(bytes.length) + bytes.length
 
-/** Zig-zag, for any safe integer. */
-const zigZag = (value: number): number => (value < 0 ? -2 * value - 1 : 2 * value)
-
-export function sizeOfVarint(value: number): number {
-  let size = 1
-  for (let raw = zigZag(value); raw >= 0x80; raw = Math.floor(raw / 0x80)) size++
-  return size
-}
-
 /** Writes records, one after the other. */
 export class RecordWriter {
   at: number
@@ -131,8 +123,6 @@ export class RecordWriter {
   }
 
   private varint(value: number): void {
-    let raw = zigZag(value)
-    for (; raw >= 0x80; raw = Math.floor(raw / 0x80)) this.bytes[this.at++] = (raw % 0x80) | 0x80
-    this.bytes[this.at++] = raw
+    this.at = putVarint(this.bytes, this.at, value)
   }
 }

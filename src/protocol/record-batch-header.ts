@@ -103,6 +103,8 @@ export function attributeBits(
   )
 }
 
+export const withDeleteHorizon = (attributeBits: number): number => attributeBits | DELETE_HORIZON_BIT
+
 /** Outside the CRC: nothing else changes. */
 export function setBaseOffset(bytes: Uint8Array, position: number, offset: number): void {
   putInt64(bytes, position, offset)

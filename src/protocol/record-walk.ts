@@ -18,6 +18,7 @@ export class MalformedRecordError extends Error {
 export class RecordCursor {
   timestampDelta = 0
   offsetDelta = 0
+  offsetDeltaAt = 0
   keyAt = 0
   /** -1: null */
   keyBytes = -1
@@ -50,6 +51,7 @@ export class RecordCursor {
     }
     this.at++ // attributes: none are defined
     this.timestampDelta = this.varlong(recordEnd)
+    this.offsetDeltaAt = this.at
     this.offsetDelta = this.varint(recordEnd)
     this.keyBytes = this.varint(recordEnd)
     this.keyAt = this.at

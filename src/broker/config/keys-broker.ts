@@ -2,6 +2,7 @@
 import { bool, className, double, int, list, long, oneOf, string } from './config-types.ts'
 
 const accepted = { honoured: false } as const
+const cluster = { dynamic: 'cluster' } as const
 const acceptedDynamic = { honoured: false, dynamic: 'cluster' } as const
 
 export const identityKeys = {
@@ -170,40 +171,37 @@ export const dynamicOnlyKeys = {
 }
 
 export const cleanerKeys = {
-  'log.cleaner.enable': bool(true, 'Whether compacted topics are compacted.', accepted),
-  'log.cleaner.threads': int(1, 'Cleaner threads.', { ...acceptedDynamic, min: 0 }),
-  'log.cleaner.dedupe.buffer.size': long(134217728, 'Memory of the offset map.', acceptedDynamic),
-  'log.cleaner.io.buffer.size': int(524288, 'Memory of cleaning.', { ...acceptedDynamic, min: 0 }),
-  'log.cleaner.io.buffer.load.factor': double(0.9, 'How full the offset map may be.', acceptedDynamic),
+  'log.cleaner.enable': bool(true, 'Whether compacted topics are compacted.'),
+  'log.cleaner.threads': int(
+    1,
+    'Parts of the memory of cleaning, of which one is used: one log is compacted at a time. 0: none.',
+    { ...cluster, min: 0 },
+  ),
+  'log.cleaner.dedupe.buffer.size': long(134217728, 'Most memory of the offset map.', cluster),
+  'log.cleaner.io.buffer.size': int(524288, 'Memory of cleaning.', { ...cluster, min: 0 }),
+  'log.cleaner.io.buffer.load.factor': double(0.9, 'How full the offset map may be.', cluster),
   'log.cleaner.io.max.bytes.per.second': double(
     Number.MAX_VALUE,
-    'Bytes a second of cleaning.',
-    acceptedDynamic,
+    'Bytes a second of cleaning, read and written.',
+    cluster,
   ),
-  'log.cleaner.backoff.ms': long(15000, 'Wait where there is nothing to clean.', {
-    honoured: false,
-    dynamic: 'cluster',
-    min: 0,
-  }),
+  'log.cleaner.backoff.ms': long(15000, 'Wait where there is nothing to clean.', { ...cluster, min: 0 }),
   'log.cleaner.min.cleanable.ratio': double(0.5, 'Share of dirty bytes that starts a cleaning.', {
-    honoured: false,
-    dynamic: 'cluster',
+    ...cluster,
     min: 0,
     max: 1,
   }),
   'log.cleaner.delete.retention.ms': long(86400000, 'How long deletion marks are kept.', {
-    honoured: false,
-    dynamic: 'cluster',
+    ...cluster,
     min: 0,
   }),
   'log.cleaner.min.compaction.lag.ms': long(0, 'A record stays uncompacted for at least this.', {
-    honoured: false,
-    dynamic: 'cluster',
+    ...cluster,
     min: 0,
   }),
   'log.cleaner.max.compaction.lag.ms': long(
     Infinity,
     'A record becomes open to compaction after at most this.',
-    { honoured: false, dynamic: 'cluster', min: 1 },
+    { ...cluster, min: 1 },
   ),
 }

@@ -199,18 +199,15 @@ export const topicLevelKeys = {
   'retention.ms': long(604800000, 'How long records are kept; -1: for ever.', { min: -1 }),
   'max.message.bytes': int(1048588, 'Largest batch.', { min: 0 }),
   'index.interval.bytes': int(4096, 'Bytes between index entries.', { min: 0 }),
-  'delete.retention.ms': long(86400000, 'How long deletion marks are kept.', { honoured: false, min: 0 }),
+  'delete.retention.ms': long(86400000, 'How long deletion marks are kept.', { min: 0 }),
   'min.compaction.lag.ms': long(0, 'A record stays uncompacted for at least this.', {
-    honoured: false,
     min: 0,
   }),
   'max.compaction.lag.ms': long(Infinity, 'A record becomes open to compaction after at most this.', {
-    honoured: false,
     min: 1,
   }),
   'file.delete.delay.ms': long(60000, 'A deleted file goes from the disk after this.', { min: 0 }),
   'min.cleanable.dirty.ratio': double(0.5, 'Share of dirty bytes that starts a cleaning.', {
-    honoured: false,
     min: 0,
     max: 1,
   }),

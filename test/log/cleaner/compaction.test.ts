@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest'
+import { SeededRandom } from '../../../src/env/sim/random.ts'
+import { SimDisk } from '../../../src/env/sim/disk.ts'
+import { append } from '../log-fixture.ts'
+import { openCompacted, survivors } from './cleaner-fixture.ts'
+
+const newDisk = () => new SimDisk({ random: new SeededRandom(1) })
+
+describe('A compacted log', () => {
+  it('keeps the newest value of each key, at its offset', async () => {
+    const { log, time } = openCompacted({ disk: newDisk() })
+    const t = log()
+    for (let round = 0; round < 20; round++) {
+      for (const key of ['a', 'b', 'c']) append(t, { key, values: [`${key}${round}`] })
+    }
+    await time.advance(60_000)
+    const active = survivors(t).filter(({ offset }) => offset >= 56)
+    expect(survivors(t)).toEqual([
+      { offset: 53, key: 'c', value: 'c17' },
+      { offset: 54, key: 'a', value: 'a18' },
+      { offset: 55, key: 'b', value: 'b18' },
+      ...active,
+    ])
+    expect(active).toHaveLength(4)
+  })
+})
