@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-const RECORDED = ['start', 'scale', 'produce-fetch']
+const RECORDED = ['start', 'scale', 'log', 'produce-fetch']
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(here)
@@ -23,6 +23,8 @@ await build({
   entryPoints: {
     ...Object.fromEntries(questions.map((name) => [name, entry(name)])),
     'floor-broker': join(here, 'floor', 'floor-broker.ts'),
+    'log-sink': join(here, 'log', 'sink.ts'),
+    'log-segments': join(here, 'log', 'segments-process.ts'),
     // The command again, with white space: a profile's line numbers then tell functions apart.
     ...(question === 'profile' ? { 'profiled-odradek': join(root, 'src', 'main.ts') } : {}),
   },

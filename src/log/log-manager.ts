@@ -53,8 +53,8 @@ export interface LogManagerOptions {
   readonly maxResidentSegments?: number
 }
 
-const MAX_RESIDENT_SEGMENTS = 512
-const MAX_INACTIVE_INDEX_BYTES = 64 * 1024 * 1024
+export const MAX_RESIDENT_SEGMENTS = 512
+export const MAX_INACTIVE_INDEX_BYTES = 64 * 1024 * 1024
 
 /** Throws LogDirError from `start`. */
 export function createLogManager(options: LogManagerOptions): LogManager {
