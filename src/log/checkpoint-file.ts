@@ -4,7 +4,7 @@
  */
 import { DiskError, type Disk } from '../env/disk.ts'
 
-/** Lines of words. null where there is no file, or an invalid one. */
+/** Lines of words. null where there is no file, or an invalid one: also one that ends within a line, torn by a crash. */
 export function readCheckpointLines(disk: Disk, path: string): string[][] | null {
   let text: string
   try {
@@ -14,8 +14,9 @@ export function readCheckpointLines(disk: Disk, path: string): string[][] | null
     throw error
   }
   if (text.trim() === '') return []
+  if (!text.endsWith('\n')) return null
   const lines = text.split('\n').map((line) => line.trim())
-  if (lines[lines.length - 1] === '') lines.pop()
+  lines.pop()
   if (lines[0] !== '0' || Number(lines[1]) !== lines.length - 2) return null
   return lines.slice(2).map((line) => line.split(/\s+/))
 }

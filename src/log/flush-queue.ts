@@ -4,6 +4,7 @@
  */
 import type { Disk } from '../env/disk.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
+import type { ProducerSnapshots } from './producer-snapshots.ts'
 import type { Segment } from './segment.ts'
 
 export interface FlushParts {
@@ -11,7 +12,10 @@ export interface FlushParts {
   readonly directory: string
   readonly logDirectory: string
   readonly epochs: LeaderEpochs
+  readonly snapshots: ProducerSnapshots
   readonly recoveryPoint: number
+  /** The last stop synced the names of the files. */
+  readonly namesAreDurable: boolean
 }
 
 export interface FlushScope {
@@ -24,8 +28,8 @@ export class FlushQueue {
   #recoveryPoint: number
   #underWay: Promise<void> | null = null
   #next: Promise<void> | null = null
-  /** Files were made that a crash may forget; from the start, because the last stop did not sync their names. */
-  #namesChanged = true
+  /** Files were made or renamed, which a power cut may undo. */
+  #namesChanged: boolean
   #directoryIsDurable = false
   /** Counts truncations: a flush that began before one must not move the recovery point by what it saw. */
   #truncations = 0
@@ -34,6 +38,7 @@ export class FlushQueue {
   constructor(parts: FlushParts) {
     this.#parts = parts
     this.#recoveryPoint = parts.recoveryPoint
+    this.#namesChanged = !parts.namesAreDurable
   }
 
   get recoveryPoint(): number {
@@ -84,24 +89,30 @@ export class FlushQueue {
     return underWay
   }
 
-  /** At a clean stop, with nothing else under way afterwards. Names are left to the file system's journal. */
+  /**
+   * At a clean stop, with nothing else under way afterwards. The leader epochs' file is not synced but for its name: one
+   * that a power cut tears is noticed and made anew.
+   */
   async flushLast(endOffset: number, segments: readonly Segment[]): Promise<void> {
     await Promise.allSettled([this.#underWay, this.#next])
-    await Promise.all(segments.map((segment) => segment.sync()))
+    const syncs = segments.flatMap((segment) => [segment.sync(), segment.syncIndexes()])
+    await Promise.all([...syncs, this.#parts.snapshots.sync()])
+    this.syncNames()
     this.#recoveryPoint = Math.max(this.#recoveryPoint, endOffset)
   }
 
   async flushUpTo(endOffset: number, segments: readonly Segment[]): Promise<void> {
     const truncations = this.#truncations
     const syncs = segments.map((segment) => segment.sync())
-    await Promise.all(syncs)
+    await Promise.all([...syncs, this.#parts.snapshots.sync()])
     if (this.#abandoned || truncations !== this.#truncations) return
-    this.#syncNames()
+    this.syncNames()
     this.#parts.epochs.persist({ durable: true })
     this.#recoveryPoint = Math.max(this.#recoveryPoint, endOffset)
   }
 
-  #syncNames(): void {
+  /** Throws DiskError. */
+  syncNames(): void {
     if (!this.#namesChanged) return
     const { disk, directory, logDirectory } = this.#parts
     this.#namesChanged = false

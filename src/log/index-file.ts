@@ -35,15 +35,18 @@ export class IndexFile {
     this.#mayBeLonger = true
   }
 
-  /** Writes the entries that the file does not have yet; `put` writes entry `slot` at a position of the view. */
+  /**
+   * Writes the entries that the file does not have yet; `put` writes entry `slot` at a position of the view. False where
+   * the file has them all.
+   */
   persist(
     disk: Disk,
     path: string,
     count: number,
     put: (view: DataView, at: number, slot: number) => void,
-  ): void {
+  ): boolean {
     const upToDate = this.#persisted === count && !this.#mayBeLonger
-    if (upToDate && count > 0) return
+    if (upToDate && count > 0) return false
     const bytes = Buffer.allocUnsafe((count - this.#persisted) * this.#entryBytes)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     for (let slot = this.#persisted; slot < count; slot++) {
@@ -57,5 +60,6 @@ export class IndexFile {
       file.close()
     }
     this.loaded(count)
+    return true
   }
 }

@@ -1,13 +1,15 @@
 /**
  * Under which leader epoch each part of the log was written: (epoch, start offset), both growing. Kept in memory and
  * written to `leader-epoch-checkpoint` by `persist`, lazily: what a crash loses is found again in the batches above the
- * recovery point, so it must be on disk before that point moves past them. (KIP-101, KIP-279)
+ * recovery point, so it must be on disk before that point moves past them. A broken file is made anew from the batches.
+ * (KIP-101, KIP-279)
  */
 import type { Disk } from '../env/disk.ts'
+import type { Logger } from '../env/env.ts'
 import { formatCheckpoint, readCheckpointLines } from './checkpoint-file.ts'
 import type { EpochEndOffset } from './types.ts'
 
-interface EpochStart {
+export interface EpochStart {
   readonly epoch: number
   readonly startOffset: number
 }
@@ -15,31 +17,58 @@ interface EpochStart {
 export class LeaderEpochs {
   readonly #disk: Disk
   readonly #path: string
+  readonly #logger: Logger
   /** null: not read yet */
   #loaded: EpochStart[] | null
+  /** Memory is ahead of the file. */
   #dirty = false
+  /** The file is ahead of what a power cut would leave of it. */
+  #unsynced = false
+  /** Asked where the file is broken. Throws DiskError. */
+  rebuild: () => Iterable<EpochStart> = () => []
 
-  constructor(disk: Disk, path: string, options: { isNew: boolean }) {
+  constructor(disk: Disk, path: string, options: { isNew: boolean; logger: Logger }) {
     this.#disk = disk
     this.#path = path
+    this.#logger = options.logger
     this.#loaded = options.isNew ? [] : null
   }
 
   get #entries(): EpochStart[] {
-    return (this.#loaded ??= this.#read())
+    return (this.#loaded ??= this.#read() ?? this.#rebuilt())
   }
 
-  #read(): EpochStart[] {
+  /** null: broken. */
+  #read(): EpochStart[] | null {
+    const stat = this.#disk.stat(this.#path)
+    if (stat === null) return []
+    // Kafka makes an empty file with an empty log; where there are batches it is one that a power cut has emptied.
+    const lines = stat.size === 0 ? null : readCheckpointLines(this.#disk, this.#path)
+    if (lines === null) return null
     const entries: EpochStart[] = []
-    for (const [epoch, startOffset] of readCheckpointLines(this.#disk, this.#path) ?? []) {
-      const entry = { epoch: Number(epoch), startOffset: Number(startOffset) }
+    for (const words of lines) {
+      const entry = { epoch: Number(words[0]), startOffset: Number(words[1]) }
       const last = entries.at(-1)
       const grows = !last || (entry.epoch > last.epoch && entry.startOffset >= last.startOffset)
-      if (Number.isSafeInteger(entry.epoch) && Number.isSafeInteger(entry.startOffset) && grows) {
-        entries.push(entry)
-      }
+      if (words.length !== 2 || !isCount(entry.epoch) || !isCount(entry.startOffset) || !grows) return null
+      entries.push(entry)
     }
     return entries
+  }
+
+  #rebuilt(): EpochStart[] {
+    this.#loaded = []
+    try {
+      for (const { epoch, startOffset } of this.rebuild()) this.assign(epoch, startOffset)
+    } catch (error) {
+      this.#loaded = null
+      throw error
+    }
+    if (this.#loaded.length > 0) {
+      this.#logger.log('warn', 'leader epochs are broken, taken from the batches', { path: this.#path })
+    }
+    this.#dirty = true
+    return this.#loaded
   }
 
   get isDirty(): boolean {
@@ -110,11 +139,15 @@ export class LeaderEpochs {
     this.#dirty = true
   }
 
-  /** Throws DiskError. */
-  persist(options: { durable: boolean }): void {
-    if (!this.#dirty) return
+  /** False where the file was right already. Throws DiskError. */
+  persist({ durable }: { durable: boolean }): boolean {
+    if (!this.#dirty && !(durable && this.#unsynced)) return false
     const lines = this.#entries.map(({ epoch, startOffset }) => `${epoch} ${startOffset}`)
-    this.#disk.replaceFile(this.#path, formatCheckpoint(lines), options)
+    this.#disk.replaceFile(this.#path, formatCheckpoint(lines), { durable })
     this.#dirty = false
+    this.#unsynced = !durable
+    return true
   }
 }
+
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0

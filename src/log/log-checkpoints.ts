@@ -29,8 +29,13 @@ export class LogCheckpoints {
     for (const directory of this.#parts.directories) this.writeIn(directory, checkpoint)
   }
 
-  writeIn(directory: LogDirectory, checkpoint: Checkpoint): void {
-    directory.writeCheckpoint(checkpoint, this.#entries(checkpoint, directory.path))
+  /** Of the three only a lost log start would bring anything back that had gone. */
+  writeIn(
+    directory: LogDirectory,
+    checkpoint: Checkpoint,
+    options = { durable: checkpoint === 'logStartOffset' },
+  ): void {
+    directory.writeCheckpoint(checkpoint, this.#entries(checkpoint, directory.path), options)
   }
 
   /** A log start has moved, or a directory was renamed: written once for all that happens in this turn. */

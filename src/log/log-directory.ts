@@ -86,7 +86,11 @@ export class LogDirectory {
       const partitions = listPartitions(disk, path, this.#options.otherDirectories)
       const marker = join(path, CLEAN_SHUTDOWN_FILE)
       this.wasClean = disk.stat(marker) !== null
-      if (this.wasClean) disk.remove(marker)
+      if (this.wasClean) {
+        disk.remove(marker)
+        // Came it back, the next start would look for no traces of a crash.
+        disk.syncDirectory(path)
+      }
       return partitions
     } catch (error) {
       this.release()
@@ -107,7 +111,11 @@ export class LogDirectory {
   }
 
   /** Failures are logged: the older file stays, and is right enough. */
-  writeCheckpoint(checkpoint: Checkpoint, entries: readonly PartitionOffset[]): void {
+  writeCheckpoint(
+    checkpoint: Checkpoint,
+    entries: readonly PartitionOffset[],
+    options = { durable: false },
+  ): void {
     if (!this.online) return
     const { disk } = this
     const path = join(this.path, CHECKPOINT_FILES[checkpoint])
@@ -117,8 +125,7 @@ export class LogDirectory {
     if (this.#written.get(checkpoint) === content) return
     try {
       if (entries.length === 0 && !this.#written.has(checkpoint) && disk.stat(path) === null) return
-      // Of these only a lost log start would bring anything back that had gone.
-      writeOffsetCheckpoint(disk, path, entries, { durable: checkpoint === 'logStartOffset' })
+      writeOffsetCheckpoint(disk, path, entries, options)
       this.#written.set(checkpoint, content)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error

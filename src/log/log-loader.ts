@@ -21,7 +21,8 @@ import {
 import { HeaderScan } from './header-scan.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { convertOldSegments } from './old-segments.ts'
-import { recoverSegment } from './segment-recovery.ts'
+import { epochStartsOf } from './epoch-scan.ts'
+import { recoverSegment, type Recovered } from './segment-recovery.ts'
 import { Segment, type SegmentHost } from './segment.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerState } from './producer-state.ts'
@@ -35,7 +36,10 @@ export interface LoadRequest {
   readonly names: readonly string[]
   /** The last stop wrote the clean marker. */
   readonly clean: boolean
-  readonly recoveryPoint: number
+  /** From recovery-point-offset-checkpoint; null when it has no entry: nothing is known to be on the disk. */
+  readonly recoveryPoint: number | null
+  /** The topic is compacted: offsets may be missing anywhere. */
+  readonly mayHaveGaps: boolean
   /** From log-start-offset-checkpoint; 0 when it has no entry. */
   readonly logStartOffset: number
   readonly indexIntervalBytes: number
@@ -54,6 +58,7 @@ export interface LoadedLog {
   readonly recoveryPoint: number
   /** `producers` holds the state at the log end; otherwise it is still to be read from a snapshot. */
   readonly producersLoaded: boolean
+  readonly wasClean: boolean
 }
 
 export function loadLog(request: LoadRequest): LoadedLog {
@@ -61,9 +66,11 @@ export function loadLog(request: LoadRequest): LoadedLog {
   const names = convertOldSegments({ disk: host.disk, logger, directory, names: removeLeftovers(request) })
   const segments = openSegments(request, names)
   request.snapshots.removeStrays(new Set(segments.map(({ baseOffset }) => baseOffset)))
-  if (segments.length === 0) return emptyLog(request.logStartOffset)
+  if (segments.length === 0) return emptied(request)
 
+  if (!request.clean) request.snapshots.removeBroken()
   recoverWhereNeeded(request, segments, new Set(names))
+  if (!request.clean) removeEmptyTail(request, segments)
   const logEndOffset = endOf(request, segments)
   for (const segment of segments) segment.isActive = segment === segments.at(-1)
   if (logEndOffset < request.logStartOffset) return dropAll(request, segments, logEndOffset)
@@ -76,17 +83,22 @@ export function loadLog(request: LoadRequest): LoadedLog {
   }
   // A clean stop without a snapshot had no producers: nothing to look for.
   const producersLoaded = !request.clean || request.snapshots.count === 0
-  const recoveryPoint = request.clean ? logEndOffset : Math.min(request.recoveryPoint, logEndOffset)
-  return { segments, logStartOffset, logEndOffset, recoveryPoint, producersLoaded }
+  const recoveryPoint = request.clean ? logEndOffset : Math.min(request.recoveryPoint ?? 0, logEndOffset)
+  return { segments, logStartOffset, logEndOffset, recoveryPoint, producersLoaded, wasClean: request.clean }
 }
 
-function emptyLog(logStartOffset: number): LoadedLog {
+/** Nothing is left of the log but where it starts. */
+function emptied({ logStartOffset, epochs, snapshots, producers, clean }: LoadRequest): LoadedLog {
+  epochs.clear()
+  snapshots.removeAll()
+  producers.clear()
   return {
     segments: [],
     logStartOffset,
     logEndOffset: logStartOffset,
     recoveryPoint: logStartOffset,
     producersLoaded: true,
+    wasClean: clean,
   }
 }
 
@@ -98,9 +110,7 @@ function dropAll(request: LoadRequest, segments: Segment[], logEndOffset: number
     logStartOffset: request.logStartOffset,
   })
   for (const segment of segments) removeSegmentFiles(request, segment)
-  request.epochs.clear()
-  request.snapshots.removeAll()
-  return emptyLog(request.logStartOffset)
+  return emptied(request)
 }
 
 function removeSegmentFiles(request: LoadRequest, segment: Segment): void {
@@ -185,30 +195,84 @@ function openSegments(request: LoadRequest, names: readonly string[]): Segment[]
 }
 
 function recoverWhereNeeded(request: LoadRequest, segments: Segment[], names: ReadonlySet<string>): void {
-  const firstUnflushed = request.clean ? segments.length : indexOfSegment(segments, request.recoveryPoint)
+  const { epochs, clean, recoveryPoint } = request
+  const firstUnflushed = clean ? segments.length : indexOfSegment(segments, recoveryPoint ?? 0)
   for (let index = 0; index < firstUnflushed; index++) {
     const segment = segments[index]
     const indexed = names.has(offsetFileName(segment.baseOffset, OFFSET_INDEX_SUFFIX))
-    if (!indexed || segment.transactions.isBroken()) recover(request, segments, index)
+    if (!indexed || segment.transactions.isBroken()) recoverFlushed(request, segments, index)
   }
+  if (clean) return
+  epochs.rebuild = () => epochStartsOf(segments.slice(0, firstUnflushed))
+  epochs.truncateFromEnd(segments[firstUnflushed].baseOffset)
   for (let index = firstUnflushed; index < segments.length; index++) {
-    const cutBytes = recover(request, segments, index)
-    if (cutBytes === 0) continue
-    // What follows a cut cannot be trusted to follow it.
-    for (const segment of segments.splice(index + 1)) removeSegmentFiles(request, segment)
+    const { cutBytes, nextOffset } = recover(request, segments, index, epochs)
+    const reason =
+      cutBytes > 0 ? 'the one before was cut' : reasonToStop(request, segments[index + 1], nextOffset)
+    if (reason === null) continue
+    const doomed = segments.splice(index + 1)
+    logRemoved(request, doomed, reason)
+    for (const segment of doomed) removeSegmentFiles(request, segment)
   }
 }
 
-/** Returns how many bytes were cut off. */
-function recover(request: LoadRequest, segments: readonly Segment[], index: number): number {
+/** Why what follows a whole segment is not what followed it; null when it is. */
+function reasonToStop(request: LoadRequest, next: Segment | undefined, nextOffset: number): string | null {
+  if (next === undefined || next.baseOffset === nextOffset) return null
+  if (next.baseOffset < nextOffset) return `the one before ends at ${nextOffset}`
+  // The end of the one before was lost, at a batch's boundary by chance. Where its end had been flushed, or nothing is
+  // known of what had been, a gap is another matter: compaction, of earlier days perhaps, leaves such.
+  const { recoveryPoint, mayHaveGaps } = request
+  const isLost = !mayHaveGaps && recoveryPoint !== null && nextOffset >= recoveryPoint
+  return isLost ? `the one before ends at ${nextOffset}` : null
+}
+
+/** Files that were made for records which never came to lie in them, nor did those before them. */
+function removeEmptyTail(request: LoadRequest, segments: Segment[]): void {
+  while (segments.length > 1) {
+    const last = segments[segments.length - 1]
+    const before = segments[segments.length - 2]
+    if (last.sizeBytes > 0 || before.findNextOffset() === last.baseOffset) return
+    segments.pop()
+    logRemoved(request, [last], 'it is empty, and the one before ends below it')
+    removeSegmentFiles(request, last)
+  }
+}
+
+function logRemoved(request: LoadRequest, doomed: readonly Segment[], reason: string): void {
+  if (doomed.length === 0) return
+  request.logger.log('warn', 'segments after the end of the log are deleted', {
+    path: request.directory,
+    offset: doomed[0].baseOffset,
+    count: doomed.length,
+    reason,
+  })
+}
+
+/** One below the recovery point whose indexes are broken. */
+function recoverFlushed(request: LoadRequest, segments: readonly Segment[], index: number): void {
+  const { disk } = request.host
+  // Written last again: until then every start finds that there is something to recover.
+  disk.remove(segments[index].path(OFFSET_INDEX_SUFFIX))
+  disk.syncDirectory(request.directory)
+  recover(request, segments, index, null)
+}
+
+function recover(
+  request: LoadRequest,
+  segments: readonly Segment[],
+  index: number,
+  epochs: LeaderEpochs | null,
+): Recovered {
   const segment = segments[index]
   const { producers } = request
   loadProducers(request, segments.slice(0, index), segment.baseOffset)
-  const { cutBytes, nextOffset, reason } = recoverSegment(segment, {
+  const recovered = recoverSegment(segment, {
     indexIntervalBytes: request.indexIntervalBytes,
-    epochs: request.epochs,
+    epochs,
     producers,
   })
+  const { cutBytes, nextOffset, reason } = recovered
   request.snapshots.removeAbove(nextOffset)
   if (cutBytes > 0) {
     request.logger.log('warn', 'log is cut at the first invalid batch', {
@@ -221,7 +285,7 @@ function recover(request: LoadRequest, segments: readonly Segment[], index: numb
   }
   const isLast = index === segments.length - 1
   if (!isLast) request.snapshots.write(nextOffset, producers)
-  return cutBytes
+  return recovered
 }
 
 /** Producer state as it was at `offset`: the newest snapshot, then the batches after it. */
@@ -250,7 +314,7 @@ function endOf(request: LoadRequest, segments: Segment[]): number {
   } catch (error) {
     // The marker said clean, the end of the file says otherwise.
     if (!(error instanceof DiskError) || error.code !== 'IO') throw error
-    recover(request, segments, segments.length - 1)
+    recover(request, segments, segments.length - 1, null)
     return last.findNextOffset()
   }
 }

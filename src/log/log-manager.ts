@@ -144,6 +144,7 @@ class Manager implements LogManager {
       removeLater: (paths, delayMs) => directory.removals.add(paths, delayMs),
       logTruncated: (log) => this.#cleaner?.truncated(log),
       logStartRaised: () => this.#checkpoints.writeLogStartsSoon(),
+      recoveryPointLowered: () => this.#checkpoints.writeIn(directory, 'recoveryPoint', { durable: true }),
       flushWithin: (log, delayMs) => this.#flushWithin(log, delayMs),
     }
   }
@@ -212,7 +213,7 @@ class Manager implements LogManager {
         const key = partitionKey(partition.topic, partition.partition)
         this.#loadPartition(directory, name, partition, {
           clean: directory.wasClean,
-          recoveryPoint: recoveryPoints.get(key) ?? 0,
+          recoveryPoint: recoveryPoints.get(key) ?? null,
           logStartOffset: logStarts.get(key) ?? 0,
         })
       }

@@ -145,12 +145,12 @@ export class LogProducers {
     this.#snapshots.write(logEndOffset, this.state())
   }
 
-  /** At a clean stop; nothing where nothing was ever produced with an id, or has changed since the last one. */
-  takeLastSnapshot(logEndOffset: number): void {
+  /** At a clean stop. False where nothing was ever produced with an id, or has changed since the last one. */
+  takeLastSnapshot(logEndOffset: number): boolean {
     const hasProducers = this.#snapshots.count > 0 || this.#producers.size > 0
-    if (this.#isLoaded && hasProducers && this.#snapshots.newestOffset < logEndOffset) {
-      this.#snapshots.write(logEndOffset, this.#producers)
-    }
+    if (!this.#isLoaded || !hasProducers || this.#snapshots.newestOffset >= logEndOffset) return false
+    this.#snapshots.write(logEndOffset, this.#producers)
+    return true
   }
 
   /** Of a log with the same records: it may know producers whose records have gone. Throws DiskError. */

@@ -104,10 +104,10 @@ export class OffsetIndex {
     return true
   }
 
-  /** Writes the entries that the file does not have yet. */
-  persist(disk: Disk, path: string): void {
+  /** Writes the entries that the file does not have yet; false where it has them all. */
+  persist(disk: Disk, path: string): boolean {
     const entries = this.#entries
-    this.#file.persist(disk, path, this.#count, (view, at, slot) => {
+    return this.#file.persist(disk, path, this.#count, (view, at, slot) => {
       view.setInt32(at, entries[2 * slot])
       view.setInt32(at + 4, entries[2 * slot + 1])
     })

@@ -19,7 +19,8 @@ export interface FoundPartition {
 /** What the last stop says of it. */
 export interface LastStop {
   readonly clean: boolean
-  readonly recoveryPoint: number
+  /** null: it is in no checkpoint. */
+  readonly recoveryPoint: number | null
   readonly logStartOffset: number
 }
 
@@ -34,7 +35,7 @@ export function openPartition(
   const { directory } = found
   const names = disk.list(directory)
   const isNew = !names.includes(LEADER_EPOCH_FILE)
-  const epochs = new LeaderEpochs(disk, `${directory}/${LEADER_EPOCH_FILE}`, { isNew })
+  const epochs = new LeaderEpochs(disk, `${directory}/${LEADER_EPOCH_FILE}`, { isNew, logger })
   const snapshots = new ProducerSnapshots(disk, directory, { names, logger })
   const producers = new ProducerState()
   const loaded = loadLog({
@@ -43,6 +44,7 @@ export function openPartition(
     logger,
     directory,
     names,
+    mayHaveGaps: config.cleanupPolicy.includes('compact'),
     indexIntervalBytes: config.indexIntervalBytes,
     nowMs: host.nowMs(),
     producerIdExpirationMs: host.producerIdExpirationMs,
@@ -66,10 +68,17 @@ export function newPartition(
   return new PartitionLog(host, {
     ...place,
     config,
-    epochs: new LeaderEpochs(disk, `${directory}/${LEADER_EPOCH_FILE}`, { isNew: true }),
+    epochs: new LeaderEpochs(disk, `${directory}/${LEADER_EPOCH_FILE}`, { isNew: true, logger }),
     snapshots: new ProducerSnapshots(disk, directory, { names: [], logger }),
     producers: new ProducerState(),
-    loaded: { segments: [], logStartOffset: 0, logEndOffset: 0, recoveryPoint: 0, producersLoaded: true },
+    loaded: {
+      segments: [],
+      logStartOffset: 0,
+      logEndOffset: 0,
+      recoveryPoint: 0,
+      producersLoaded: true,
+      wasClean: false,
+    },
     topicId,
     isNew: true,
   })

@@ -8,6 +8,7 @@ import { FlushQueue } from './flush-queue.ts'
 import { followerChunk } from './follower-chunk.ts'
 import { leaderChunk } from './leader-chunk.ts'
 import type { CleanableLog, LastRecord } from './cleaner/cleanable-log.ts'
+import { epochStartsOf } from './epoch-scan.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LoadedLog } from './log-loader.ts'
 import { LogProducers, type ProducerHost } from './log-producers.ts'
@@ -39,6 +40,8 @@ export interface LogHost extends SegmentListHost, ProducerHost {
   logTruncated(log: PartitionLog): void
   /** The log start has moved: its checkpoint is out of date. */
   logStartRaised(log: PartitionLog): void
+  /** A checkpoint that still names the old one would have a crash's traces overlooked. Failures are logged. */
+  recoveryPointLowered(log: PartitionLog): void
   /** A log with a finite flush.ms has bytes that are not flushed. */
   flushWithin(log: PartitionLog, delayMs: number): void
 }
@@ -106,8 +109,11 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
       directory: parts.directory,
       logDirectory: parts.logDirectory,
       epochs: parts.epochs,
+      snapshots: parts.snapshots,
       recoveryPoint: parts.loaded.recoveryPoint,
+      namesAreDurable: parts.loaded.wasClean,
     })
+    this.#epochs.rebuild = () => epochStartsOf(this.#segments.all)
   }
 
   get topicId(): string {
@@ -338,6 +344,8 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
   truncateTo(offset: number): void {
     if (offset >= this.#logEndOffset) return
     if (offset <= this.#segments.firstBaseOffset) return this.truncateFullyAndStartAt(offset)
+    this.#lowerRecoveryPoint(offset)
+    this.#flushes.namesChanged()
     const { fileDeleteDelayMs } = this.config
     this.#logEndOffset = this.#segments.truncateTo(offset, this.#host.nowMs(), fileDeleteDelayMs)
     this.#logStartOffset = Math.min(this.#logStartOffset, this.#logEndOffset)
@@ -347,15 +355,23 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
     this.#producers.truncatedTo(this.#logEndOffset)
   }
 
+  /** What is appended from `offset` on has not been flushed, whatever was there before. Throws DiskError. */
+  #lowerRecoveryPoint(offset: number): void {
+    const wasAbove = this.recoveryPoint > offset
+    this.#flushes.truncatedTo(offset)
+    if (wasAbove) this.#host.recoveryPointLowered(this)
+  }
+
   truncateFullyAndStartAt(offset: number): void {
+    this.#lowerRecoveryPoint(offset)
     this.#deleteSegments(this.#segments.all)
     this.#producers.clear()
     this.#epochs.clear()
     this.#logStartOffset = offset
     this.#logEndOffset = offset
-    this.#flushes.truncatedTo(offset)
     // The file's name is what remembers the offset.
     this.#openSegment(offset, this.#host.nowMs()).file()
+    this.#flushes.syncNames()
     this.#host.logTruncated(this)
     this.#host.logStartRaised(this)
   }
@@ -427,7 +443,7 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
 
   /** Writes leader epochs that are only in memory. */
   persistEpochs(): void {
-    if (this.#place.exists) this.#epochs.persist({ durable: false })
+    if (this.#place.exists && this.#epochs.persist({ durable: false })) this.#flushes.namesChanged()
   }
 
   /** Completes and syncs every file, so that the next load needs no scan. Throws DiskError. */
@@ -435,7 +451,7 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
     this.#closed = true
     if (!this.#place.exists) return
     for (const segment of this.#segments.all) segment.finishIndexes()
-    this.#producers.takeLastSnapshot(this.#logEndOffset)
+    if (this.#producers.takeLastSnapshot(this.#logEndOffset)) this.#flushes.namesChanged()
     this.persistEpochs()
     await this.#flushes.flushLast(this.#logEndOffset, this.#segments.all)
     for (const segment of this.#segments.all) segment.close()

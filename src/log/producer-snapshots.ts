@@ -12,6 +12,8 @@ export class ProducerSnapshots {
   readonly #logger: Logger
   /** Ascending. */
   #offsets: number[]
+  /** Written, and covered by no sync. */
+  readonly #unsynced = new Set<number>()
 
   constructor(disk: Disk, directory: string, options: { names: readonly string[]; logger: Logger }) {
     this.#disk = disk
@@ -37,6 +39,7 @@ export class ProducerSnapshots {
 
   write(offset: number, state: ProducerState): void {
     this.#disk.replaceFile(this.#path(offset), encodeProducerSnapshot(state.entries()), { durable: false })
+    this.#unsynced.add(offset)
     if (this.#offsets.includes(offset)) return
     this.#offsets.push(offset)
     this.#offsets.sort((a, b) => a - b)
@@ -64,10 +67,37 @@ export class ProducerSnapshots {
     }
   }
 
+  /** Resolves when what was written is on disk; the names are synced with the directory's others. */
+  async sync(): Promise<void> {
+    const offsets = [...this.#unsynced]
+    this.#unsynced.clear()
+    try {
+      await Promise.all(offsets.map((offset) => this.#syncFile(offset)))
+    } catch (error) {
+      for (const offset of offsets) if (this.#offsets.includes(offset)) this.#unsynced.add(offset)
+      throw error
+    }
+  }
+
+  async #syncFile(offset: number): Promise<void> {
+    const file = this.#disk.open(this.#path(offset), 'read')
+    try {
+      await file.sync()
+    } finally {
+      file.close()
+    }
+  }
+
+  /** After a power cut, which may have come before the sync of some. */
+  removeBroken(): void {
+    for (const offset of this.#offsets.slice()) if (this.#read(offset) === null) this.remove(offset)
+  }
+
   remove(offset: number): void {
     const kept = this.#offsets.filter((other) => other !== offset)
     if (kept.length === this.#offsets.length) return
     this.#offsets = kept
+    this.#unsynced.delete(offset)
     this.#disk.remove(this.#path(offset))
   }
 

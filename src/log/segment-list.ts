@@ -100,6 +100,8 @@ export class SegmentList {
     this.cuts++
     const kept = this.indexOf(offset - 1) + 1
     this.delete(this.#segments.slice(kept), fileDeleteDelayMs)
+    // Were they to come back behind what is appended next, two histories would be one.
+    this.#host.disk.syncDirectory(this.#directory)
     const active = this.#segments[kept - 1]
     active.becomeActive()
     return active.truncateTo(offset, nowMs)

@@ -12,7 +12,8 @@ import type { Segment } from './segment.ts'
 
 export interface RecoveryTarget {
   readonly indexIntervalBytes: number
-  readonly epochs: LeaderEpochs
+  /** Those from the segment's base on are found anew. null: they are known. */
+  readonly epochs: LeaderEpochs | null
   /** State at the segment's base; brought to its end. */
   readonly producers: ProducerState
 }
@@ -84,7 +85,7 @@ function reasonToCut(
 
 function recordBatch(segment: Segment, buffer: Buffer, at: number, target: RecoveryTarget): void {
   const epoch = batch.partitionLeaderEpoch(buffer, at)
-  if (epoch > target.epochs.latestEpoch) target.epochs.assign(epoch, batch.baseOffset(buffer, at))
+  if (epoch !== target.epochs?.latestEpoch) target.epochs?.assign(epoch, batch.baseOffset(buffer, at))
   const completed = recordProducer(target.producers, buffer, at)
   if (completed === null || !completed.isAborted) return
   const open = target.producers.firstOpenTransactionOffset()

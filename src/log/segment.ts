@@ -68,6 +68,8 @@ export class Segment implements Resident {
   recentlyUsed = false
   /** Bytes were written that no sync has covered. */
   isDirty = false
+  /** The same of the files of the offset and the time index. */
+  #indexesAreDirty = false
   #syncUnderWay: Promise<void> | null = null
 
   constructor(
@@ -411,8 +413,10 @@ export class Segment implements Resident {
   }
 
   #persistIndexes(): void {
-    this.#offsetIndex?.persist(this.#host.disk, this.path(OFFSET_INDEX_SUFFIX))
-    this.#timeIndex?.persist(this.#host.disk, this.path(TIME_INDEX_SUFFIX))
+    const { disk } = this.#host
+    const offsetsWritten = this.#offsetIndex?.persist(disk, this.path(OFFSET_INDEX_SUFFIX)) ?? false
+    const timesWritten = this.#timeIndex?.persist(disk, this.path(TIME_INDEX_SUFFIX)) ?? false
+    if (offsetsWritten || timesWritten) this.#indexesAreDirty = true
   }
 
   /** Resolves when all bytes written so far are on disk. */
@@ -434,7 +438,7 @@ export class Segment implements Resident {
   async #syncFiles(): Promise<void> {
     const syncs = [this.file().sync()]
     // The indexes of a segment that is not active are complete, and not looked at again after a crash.
-    if (!this.isActive) syncs.push(this.#syncIndex(OFFSET_INDEX_SUFFIX), this.#syncIndex(TIME_INDEX_SUFFIX))
+    if (!this.isActive) syncs.push(this.syncIndexes())
     await Promise.all(syncs)
   }
 
@@ -442,12 +446,29 @@ export class Segment implements Resident {
   syncNow(): void {
     if (!this.isDirty && this.#syncUnderWay === null) return
     this.file().syncNow()
-    for (const suffix of this.isActive ? [] : [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]) {
+    const suffixes = this.isActive ? [] : [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]
+    if (!this.isActive && this.transactions.isDirty) suffixes.push(TRANSACTION_INDEX_SUFFIX)
+    for (const suffix of suffixes) {
       const file = this.#host.disk.open(this.path(suffix), 'write')
       file.syncNow()
       file.close()
     }
     this.isDirty = false
+  }
+
+  /** Resolves when what was written of the indexes is on disk. */
+  async syncIndexes(): Promise<void> {
+    const suffixes = this.#indexesAreDirty ? [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX] : []
+    if (this.transactions.isDirty) suffixes.push(TRANSACTION_INDEX_SUFFIX)
+    this.#indexesAreDirty = false
+    this.transactions.isDirty = false
+    try {
+      await Promise.all(suffixes.map((suffix) => this.#syncIndex(suffix)))
+    } catch (error) {
+      this.#indexesAreDirty = true
+      this.transactions.isDirty = true
+      throw error
+    }
   }
 
   async #syncIndex(suffix: string): Promise<void> {

@@ -111,9 +111,9 @@ export class TimeIndex {
     return true
   }
 
-  /** Writes the entries that the file does not have yet. */
-  persist(disk: Disk, path: string): void {
-    this.#file.persist(disk, path, this.#count, (view, at, slot) => {
+  /** Writes the entries that the file does not have yet; false where it has them all. */
+  persist(disk: Disk, path: string): boolean {
+    return this.#file.persist(disk, path, this.#count, (view, at, slot) => {
       const timestampMs = this.#timestamps[slot]
       view.setInt32(at, Math.floor(timestampMs / 0x1_0000_0000))
       view.setUint32(at + 4, timestampMs >>> 0)

@@ -50,6 +50,8 @@ export class TransactionIndex {
   readonly #disk: Disk
   path: string
   #entries: AbortedTransactionEntry[] | null = null
+  /** The file has entries that no sync has covered. Kept by whoever syncs it. */
+  isDirty = false
 
   constructor(disk: Disk, path: string) {
     this.#disk = disk
@@ -82,6 +84,7 @@ export class TransactionIndex {
       file.close()
     }
     this.#entries!.push(entry)
+    this.isDirty = true
   }
 
   /** Drops what ended at or above `offset`. */
@@ -89,7 +92,8 @@ export class TransactionIndex {
     const kept = this.entries().filter((entry) => entry.lastOffset < offset)
     if (kept.length === this.entries().length) return
     this.#entries = kept
-    if (kept.length === 0) return this.#disk.remove(this.path)
+    if (kept.length === 0) return this.#removeFile()
+    this.isDirty = true
     const file = this.#disk.open(this.path, 'write')
     try {
       file.truncate(kept.length * TRANSACTION_INDEX_ENTRY_BYTES)
@@ -99,8 +103,13 @@ export class TransactionIndex {
   }
 
   clear(): void {
-    this.#disk.remove(this.path)
+    this.#removeFile()
     this.#entries = []
+  }
+
+  #removeFile(): void {
+    this.#disk.remove(this.path)
+    this.isDirty = false
   }
 }
 

@@ -22,4 +22,47 @@ describe('the start after a crash', () => {
     openLogs({ disk })
     expect(disk.list('/data/t-0').filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
+
+  it('is not taken for one after a clean stop because the marker came back', async () => {
+    const disk = simDisk()
+    await openLogs({ disk }).manager.stop()
+    disk.crash('drop')
+    openLogs({ disk })
+    disk.crash('drop')
+    expect(disk.stat('/data/.kafka_cleanshutdown')).toBe(null)
+  })
+
+  it('makes torn leader epochs anew from the batches', async () => {
+    const disk = simDisk()
+    const first = openLogs({ disk })
+    for (const epoch of [0, 0, 3, 7]) append(first.log(), 'v', epoch)
+    await first.manager.stop()
+    disk.kill()
+    write(disk, '/data/t-0/leader-epoch-checkpoint', '0\n3\n0 0\n3 2\n7 ')
+    const second = openLogs({ disk })
+    expect([0, 1, 2, 3].map((offset) => second.log().epochForOffset(offset))).toEqual([0, 0, 3, 7])
+    expect(second.logger.lines.join()).toMatch(/leader epochs are broken/)
+  })
+
+  it('drops an empty segment whose predecessor lost its end', () => {
+    const disk = simDisk()
+    append(openLogs({ disk }).log(), 'v')
+    disk.kill()
+    write(disk, '/data/t-0/00000000000000000009.log', '')
+    const { log, logger } = openLogs({ disk })
+    expect(log().logEndOffset).toBe(1)
+    expect(logger.lines.join()).toMatch(/segments after the end of the log are deleted/)
+  })
+
+  it('drops a segment that begins below the end of the one before', () => {
+    const disk = simDisk()
+    const { log } = openLogs({ disk })
+    for (let index = 0; index < 4; index++) append(log(), `v${index}`)
+    disk.kill()
+    const old = disk.readFile('/data/t-0/00000000000000000000.log')
+    write(disk, '/data/t-0/00000000000000000002.log', old.subarray(old.length / 2))
+    const again = openLogs({ disk })
+    expect(again.log().logEndOffset).toBe(4)
+    expect(again.logger.lines.join()).toMatch(/segments after the end of the log are deleted/)
+  })
 })
