@@ -17,9 +17,13 @@ export type Start = (directory: string) => Promise<Broker>
 const sameSettings = ['log.segment.delete.delay.ms=0', 'log.initial.task.delay.ms=1000']
 
 /** `node dist/odradek.js`, as `npm start` runs it; a profile gives flags and a bundle of its own. */
-export async function startOdradek(directory: string, program = [odradekBundle()]): Promise<Broker> {
+export async function startOdradek(
+  directory: string,
+  program = [odradekBundle()],
+  settings: readonly string[] = [],
+): Promise<Broker> {
   const port = await freePort()
-  const overrides = sameSettings.flatMap((setting) => ['--override', setting])
+  const overrides = [...sameSettings, ...settings].flatMap((setting) => ['--override', setting])
   const args = [...program, '--port', String(port), '--data-dir', directory, ...overrides]
   const started = await startServer(process.execPath, args, /^odradek .* ready in /m)
   return { ...started, port }
@@ -47,6 +51,8 @@ const kafkaJvm = [
 
 export interface ZooKeeper {
   readonly port: number
+  /** Waits until no broker is registered under `chroot`: a killed one stays until its session ends. */
+  readonly untilForgotten: (chroot: string) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -62,26 +68,38 @@ export async function startZooKeeper(directory: string): Promise<ZooKeeper> {
     'maxClientCnxns=0',
     'admin.enableServer=false',
     'tickTime=2000',
+    '4lw.commands.whitelist=srvr,dump',
   ]
   writeFileSync(config, lines.join('\n') + '\n')
   const jvm = ['-Xmx512m', '-XX:+UseSerialGC', `-Dlog4j.configuration=${log4j()}`, '-cp', kafkaClassPath()]
   const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
   const { stop } = await startServer('java', [...jvm, main, config], /^/)
-  for (const deadline = performance.now() + 30_000; !(await answersZooKeeper(port)); await sleep(50))
+  for (
+    const deadline = performance.now() + 30_000;
+    (await askZooKeeper(port, 'srvr')) === '';
+    await sleep(50)
+  )
     if (performance.now() > deadline) throw new Error('ZooKeeper does not answer after 30 s')
-  return { port, stop: () => stop('SIGKILL') }
+  const untilForgotten = async (chroot: string) => {
+    const deadline = performance.now() + 60_000
+    while ((await askZooKeeper(port, 'dump')).includes(`/${chroot}/brokers/ids/`)) {
+      if (performance.now() > deadline)
+        throw new Error('ZooKeeper still knows a killed broker after a minute')
+      await sleep(100)
+    }
+  }
+  return { port, untilForgotten, stop: () => stop('SIGKILL') }
 }
 
-function answersZooKeeper(port: number): Promise<boolean> {
+/** The answer to a four-letter word; empty when there is none. */
+function askZooKeeper(port: number, word: string): Promise<string> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write('srvr'))
+    let answer = ''
+    const socket = connect(port, '127.0.0.1', () => socket.write(word))
     socket.setTimeout(1000, () => socket.destroy())
-    socket.once('data', () => {
-      resolve(true)
-      socket.destroy()
-    })
-    socket.once('error', () => resolve(false))
-    socket.once('close', () => resolve(false))
+    socket.on('data', (chunk) => (answer += chunk.toString()))
+    socket.on('error', () => {})
+    socket.once('close', () => resolve(answer))
   })
 }
 
@@ -90,7 +108,12 @@ function log4j(): string {
 }
 
 /** Kafka's own defaults (config/server.properties), its own JVM flags, one broker. */
-export async function startKafka(directory: string, zookeeper: ZooKeeper, chroot: string): Promise<Broker> {
+export async function startKafka(
+  directory: string,
+  zookeeper: ZooKeeper,
+  chroot: string,
+  settings: readonly string[] = [],
+): Promise<Broker> {
   const port = await freePort()
   mkdirSync(directory, { recursive: true })
   const config = `${directory}.properties`
@@ -111,6 +134,7 @@ export async function startKafka(directory: string, zookeeper: ZooKeeper, chroot
     'transaction.state.log.min.isr=1',
     'group.initial.rebalance.delay.ms=0',
     ...sameSettings,
+    ...settings,
   ]
   writeFileSync(config, lines.join('\n') + '\n')
   const options = [
