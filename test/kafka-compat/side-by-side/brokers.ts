@@ -1,5 +1,5 @@
 /** The two brokers of the suite: Apache Kafka 3.9 in ZooKeeper mode and ours, with the same configuration file. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ChildProcess } from 'node:child_process'
@@ -17,6 +17,8 @@ export interface RunningBroker {
   readonly port: number
   /** The only log directory, as the configuration names it. */
   readonly logDir: string
+  /** What it has said since its start, the latest of it. */
+  output(): string
   /** A clean stop, as by SIGTERM; the directory stays until `stop`. */
   shutDown(): Promise<void>
   stop(): Promise<void>
@@ -44,7 +46,7 @@ function start(command: string, args: string[]): Child {
     said: '',
   }
   const hear = (chunk: Buffer): void => {
-    child.said = (child.said + chunk.toString()).slice(-100_000)
+    child.said = (child.said + chunk.toString()).slice(-1_000_000)
   }
   child.process.stdout!.on('data', hear)
   child.process.stderr!.on('data', hear)
@@ -85,8 +87,9 @@ async function wouldMakeTopics(port: number): Promise<boolean> {
 
 const quickJvm = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
 
-/** A directory that a broker has written, and what a ZooKeeper would know of its topics. */
+/** Directories that a broker has written, and what a ZooKeeper would know of their topics. */
 export interface WrittenData {
+  /** As `log.dirs` names them: several are separated by commas. */
   readonly logDir: string
   readonly properties: Readonly<Record<string, string>>
   /** Path and data of znodes, parents first. */
@@ -120,7 +123,7 @@ export async function startKafka(written?: WrittenData): Promise<RunningBroker> 
     const kafka = start('java', [...javaArguments(directory), 'kafka.Kafka', file])
     children.push(kafka)
     await untilServing('Apache Kafka', kafka, () => wouldMakeTopics(port))
-    return { name: 'kafka', port, logDir, shutDown: () => terminate(kafka), stop }
+    return { name: 'kafka', port, logDir, output: () => kafka.said, shutDown: () => terminate(kafka), stop }
   } catch (error) {
     await stop()
     throw error
@@ -128,7 +131,12 @@ export async function startKafka(written?: WrittenData): Promise<RunningBroker> 
 }
 
 function javaArguments(directory: string): string[] {
-  const logging = join(repository, 'bench/kafka/log4j.properties')
+  // What loading a directory finds is told at INFO.
+  const logging = writeLines(join(directory, 'log4j.properties'), [
+    readFileSync(join(repository, 'bench/kafka/log4j.properties'), 'utf8').trimEnd(),
+    'log4j.logger.kafka.log=INFO',
+    'log4j.logger.org.apache.kafka.storage=INFO',
+  ])
   const options = [`-Dlog4j.configuration=file:${logging}`, `-Dkafka.logs.dir=${directory}`]
   return [...quickJvm, ...options, '-cp', kafka39ClassPath()]
 }
@@ -183,7 +191,7 @@ export async function startOdradek(): Promise<RunningBroker> {
   }
   try {
     await untilServing('Odradek', child, () => wouldMakeTopics(port))
-    return { name: 'odradek', port, logDir, shutDown: () => terminate(child), stop }
+    return { name: 'odradek', port, logDir, output: () => child.said, shutDown: () => terminate(child), stop }
   } catch (error) {
     await stop()
     throw error
@@ -191,7 +199,13 @@ export async function startOdradek(): Promise<RunningBroker> {
 }
 
 function writeProperties(file: string, properties: Readonly<Record<string, string>>): string {
-  const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`)
-  writeFileSync(file, lines.join(''))
+  return writeLines(
+    file,
+    Object.entries(properties).map(([key, value]) => `${key}=${value}`),
+  )
+}
+
+function writeLines(file: string, lines: readonly string[]): string {
+  writeFileSync(file, lines.map((line) => `${line}\n`).join(''))
   return file
 }

@@ -1,12 +1,11 @@
 /** Apache Kafka 3.9 goes on with a directory that Odradek wrote, and Odradek with what Kafka made of it. */
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { startBroker } from '../harness/broker.ts'
 import { eventually } from '../harness/conditions.ts'
 import { codecNames, codecs, kafkajsClient } from '../harness/kafkajs-client.ts'
 import { kcatRead } from '../harness/kcat.ts'
 import { startKafka } from './brokers.ts'
+import { znodesOf } from './handover/znodes.ts'
 
 const TOPIC = 'handed-over'
 const GROUP = 'half-way'
@@ -51,31 +50,6 @@ async function commit(bootstrap: string, offset: string): Promise<void> {
   await admin.disconnect()
 }
 
-/** What ZooKeeper would know of this directory. */
-function znodesOf(logDir: string): [string, string][] {
-  const text = (...name: string[]): string => readFileSync(join(logDir, ...name), 'utf8')
-  const idOf = (partition: string): string =>
-    /topic_id: (\S+)/.exec(text(partition, 'partition.metadata'))![1]
-  const offsets = readdirSync(logDir).find((name) => name.startsWith('__consumer_offsets-'))!
-  const topic = (partition: string, count: number): string =>
-    JSON.stringify({
-      version: 3,
-      partitions: Object.fromEntries(Array.from({ length: count }, (_, number) => [number, [1]])),
-      topic_id: idOf(partition),
-      adding_replicas: {},
-      removing_replicas: {},
-    })
-  const clusterId = /cluster\.id=(\S+)/.exec(text('meta.properties'))![1]
-  return [
-    ['/cluster', ''],
-    ['/cluster/id', JSON.stringify({ version: '1', id: clusterId })],
-    ['/brokers', ''],
-    ['/brokers/topics', ''],
-    [`/brokers/topics/${TOPIC}`, topic(`${TOPIC}-0`, 1)],
-    ['/brokers/topics/__consumer_offsets', topic(offsets, 4)],
-  ]
-}
-
 test('records, offsets and ids are there on either side', async () => {
   const numbers = (count: number): number[] => Array.from({ length: count }, (_, number) => number)
   const ours = await startBroker({ config: properties })
@@ -85,7 +59,7 @@ test('records, offsets and ids are there on either side', async () => {
   expect(await ours.shutDown()).toBe(0)
 
   const logDir = ours.dataDirectory
-  const kafka = await startKafka({ logDir, properties, znodes: znodesOf(logDir) })
+  const kafka = await startKafka({ logDir, properties, znodes: await znodesOf([logDir]) })
   cleanUps.push(() => kafka.stop())
   const bootstrap = `127.0.0.1:${kafka.port}`
   // Its controller opens the topic's partition a little after it makes topics.
