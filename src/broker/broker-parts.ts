@@ -2,7 +2,8 @@
 import { Controller } from '../controller/controller.ts'
 import { tellOfFailedLogDir } from '../controller/log-dir-events.ts'
 import type { BrokerChannel } from '../controller/metadata.ts'
-import { internalTopics, TopicAdmin, type TopicSettings } from '../controller/topic-admin.ts'
+import { internalTopics } from '../controller/internal-topics.ts'
+import { TopicAdmin, type TopicSettings } from '../controller/topic-admin.ts'
 import { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
 import {
   DEFAULT_GROUP_COORDINATOR_CONFIG,
@@ -35,6 +36,7 @@ export interface Parts {
   readonly groups: GroupCoordinator
   readonly logs: LogManager
   readonly configAdmin: ConfigAdmin
+  readonly internalTopic: TopicSettings['internalTopic']
 }
 
 export interface Identity {
@@ -99,6 +101,7 @@ export function buildParts(
     channelTo: () => localChannel({ metadata, replicas, topicConfigs, groups, conversions }),
     deletionEnabled: () => config.get('delete.topic.enable'),
   })
+  const settings = topicSettings(config)
   const topics = new TopicAdmin({
     session,
     random,
@@ -106,7 +109,7 @@ export function buildParts(
     metadata,
     controller,
     validateTopicConfigs,
-    settings: topicSettings(config),
+    settings,
   })
   const groups = buildGroups(config, env, { metadata, replicas, topics })
   const configAdmin = new ConfigAdmin({
@@ -145,7 +148,8 @@ export function buildParts(
     conversions,
     advertisedApis,
   }
-  return { services, controller, topicConfigs, groups, logs, configAdmin }
+  const { internalTopic } = settings
+  return { services, controller, topicConfigs, groups, logs, configAdmin, internalTopic }
 }
 
 /** The controller's way to the broker that it runs in. */
@@ -182,9 +186,17 @@ function topicSettings(config: BrokerConfig): TopicSettings {
     deletionEnabled: () => config.get('delete.topic.enable'),
     capInternalReplication: () => true,
     internalTopic: internalTopics({
-      partitions: config.get('offsets.topic.num.partitions'),
-      replicationFactor: config.get('offsets.topic.replication.factor'),
-      segmentBytes: config.get('offsets.topic.segment.bytes'),
+      offsets: {
+        partitions: config.get('offsets.topic.num.partitions'),
+        replicationFactor: config.get('offsets.topic.replication.factor'),
+        segmentBytes: config.get('offsets.topic.segment.bytes'),
+      },
+      transactions: {
+        partitions: config.get('transaction.state.log.num.partitions'),
+        replicationFactor: config.get('transaction.state.log.replication.factor'),
+        segmentBytes: config.get('transaction.state.log.segment.bytes'),
+        minInsyncReplicas: config.get('transaction.state.log.min.isr'),
+      },
     }),
   }
 }

@@ -9,6 +9,7 @@ import { readMetaProperties, type MetaProperties } from '../log/meta-properties.
 import { warmUpCrc32c } from '../protocol/crc32c.ts'
 import { ErrorCode, errorName } from '../protocol/error-codes.ts'
 import { SocketServer } from '../server/socket-server.ts'
+import { adoptLogDirs } from './adopt-log-dirs.ts'
 import { buildParts, type Parts } from './broker-parts.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/config-types.ts'
@@ -77,6 +78,7 @@ export class Broker {
       await parts.topicConfigs.load(await session.children(TOPIC_CONFIGS_PATH))
       parts.logs.start()
       undo.push(() => stopLogs(parts))
+      await adoptLogDirs(parts, session, env.logger)
       const server = buildServer(config, env, parts, options)
       undo.push(() => server.stop())
       const listeners = await listen(config, server)

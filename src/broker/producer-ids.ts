@@ -30,15 +30,30 @@ export class ProducerIds {
     return this.next++
   }
 
+  /**
+   * For a store that has handed out none: the ids up to `producerId` (-1: none) are in use, and so may be some above it in
+   * its block, or in the one after. Rejects with CoordinationError.
+   */
+  async startAbove(producerId: number): Promise<void> {
+    if (producerId < 0) return
+    const end = (Math.floor(producerId / BLOCK_SIZE) + 2) * BLOCK_SIZE - 1
+    await this.session.set(PATH, this.encode(end))
+  }
+
+  private encode(end: number): Buffer {
+    const start = end - BLOCK_SIZE + 1
+    const block: Block = { version: 1, broker: this.brokerId, block_start: `${start}`, block_end: `${end}` }
+    return Buffer.from(JSON.stringify(block))
+  }
+
   private async claim(): Promise<void> {
     for (;;) {
       const { data, stat } = await this.session.get(PATH)
       const latest = data && data.length > 0 ? (JSON.parse(data.toString()) as Block) : null
       const start = latest ? Number(latest.block_end) + 1 : 0
       const end = start + BLOCK_SIZE - 1
-      const block: Block = { version: 1, broker: this.brokerId, block_start: `${start}`, block_end: `${end}` }
       try {
-        await this.session.set(PATH, Buffer.from(JSON.stringify(block)), stat.version)
+        await this.session.set(PATH, this.encode(end), stat.version)
       } catch (error) {
         if (error instanceof CoordinationError && error.code === 'BAD_VERSION') continue
         throw error

@@ -12,7 +12,8 @@ import { assignReplicas } from './decide/assign-replicas.ts'
 import type { PlacedBroker } from './decide/assign-replicas.ts'
 import { checkAddedPartitions, checkNewTopic } from './decide/check-topic.ts'
 import type { NewTopic, Refusal } from './decide/check-topic.ts'
-import { OFFSETS_TOPIC, collisionKey, newUuid, topicNameFault } from './topic-names.ts'
+import type { InternalTopic } from './internal-topics.ts'
+import { collisionKey, newUuid, topicNameFault } from './topic-names.ts'
 import {
   TOPICS_PATH,
   decodeTopic,
@@ -39,12 +40,6 @@ export interface DirectoryTopic {
   readonly partitions: readonly { readonly leader: number }[]
 }
 
-export interface InternalTopic {
-  readonly partitions: number
-  readonly replicationFactor: number
-  readonly configs: Readonly<Record<string, string>>
-}
-
 export interface TopicAdminOptions {
   readonly session: CoordinationSession
   readonly random: Random
@@ -68,7 +63,7 @@ export interface TopicSettings {
   defaultReplicationFactor(): number
   /** `delete.topic.enable` */
   deletionEnabled(): boolean
-  /** `offsets.topic.*`; undefined for other topics. */
+  /** `offsets.topic.*`, `transaction.state.log.*`; undefined for other topics. */
   internalTopic(name: string): InternalTopic | undefined
   /** On the embedded store: an internal topic gets no more replicas than there are brokers, instead of an error. */
   capInternalReplication(): boolean
@@ -445,19 +440,4 @@ function alreadyExists(name: string): Refusal {
 function topicNameFaultResult(name: string): Refusal | null {
   const message = topicNameFault(name)
   return message === null ? null : { error: ErrorCode.INVALID_TOPIC_EXCEPTION, message }
-}
-
-/** Settings of the broker's own topics; `offsets` is what `offsets.topic.*` say. */
-export function internalTopics(offsets: {
-  readonly partitions: number
-  readonly replicationFactor: number
-  readonly segmentBytes: number
-}): (name: string) => InternalTopic | undefined {
-  const { partitions, replicationFactor, segmentBytes } = offsets
-  const configs = {
-    'cleanup.policy': 'compact',
-    'segment.bytes': String(segmentBytes),
-    'compression.type': 'producer',
-  }
-  return (name) => (name === OFFSETS_TOPIC ? { partitions, replicationFactor, configs } : undefined)
 }

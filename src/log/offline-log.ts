@@ -37,6 +37,10 @@ export class OfflineLog implements ReplicaLog {
     return new DiskError('IO', this.directory, `the log directory of ${this.directory} is offline`)
   }
 
+  highestProducerId(): number {
+    throw this.#offline()
+  }
+
   appendAsLeader(): AppendOutcome {
     return { error: ErrorCode.KAFKA_STORAGE_ERROR, message: this.#offline().message }
   }

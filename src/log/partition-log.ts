@@ -171,6 +171,10 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
     return this.#epochs.latestEpoch
   }
 
+  highestProducerId(): number {
+    return this.#producers.state().highestId
+  }
+
   get writeFailed(): boolean {
     return this.#writeFailed
   }

@@ -44,6 +44,13 @@ export class ProducerState {
     return this.#entries.size
   }
 
+  /** -1 when there are none. */
+  get highestId(): number {
+    let highest = -1
+    for (const producerId of this.#entries.keys()) highest = Math.max(highest, producerId)
+    return highest
+  }
+
   entries(): Iterable<ProducerEntry> {
     return this.#entries.values()
   }

@@ -114,6 +114,8 @@ export interface ReplicaLog {
   readonly sizeBytes: number
   /** -1 when the log has none. */
   readonly latestLeaderEpoch: number
+  /** Of all producers with an id that the log knows; -1 when there are none. Throws DiskError. */
+  highestProducerId(): number
   /** Set after a failed write left the log unusable for writing; reads go on. */
   readonly writeFailed: boolean
   /** flush.messages records have been appended since the last flush: an acknowledgement waits for `flush`. */

@@ -8,7 +8,8 @@ import type {
   PartitionState,
 } from '../../src/controller/metadata.ts'
 import { prepareCluster, registerBroker } from '../../src/controller/registration.ts'
-import { TopicAdmin, internalTopics } from '../../src/controller/topic-admin.ts'
+import { internalTopics } from '../../src/controller/internal-topics.ts'
+import { TopicAdmin } from '../../src/controller/topic-admin.ts'
 import type { TopicSettings } from '../../src/controller/topic-admin.ts'
 import { createEmbeddedCoordination } from '../../src/coordination/embedded.ts'
 import type { EmbeddedCoordination } from '../../src/coordination/embedded.ts'
@@ -58,7 +59,7 @@ export class SimBroker {
       numPartitions: () => 2,
       defaultReplicationFactor: () => 1,
       deletionEnabled: () => true,
-      internalTopic: internalTopics(offsets),
+      internalTopic: internalTopics({ offsets, transactions: { ...offsets, minInsyncReplicas: 1 } }),
       capInternalReplication: () => true,
     }
     this.topics = new TopicAdmin({
