@@ -125,6 +125,7 @@ class Manager implements LogManager {
             settings: settings.cleaner,
             directories: this.#directories,
             logs: () => this.#logs.current.values(),
+            isMoving: (topic, partition) => this.#logs.future.has(partitionKey(topic, partition)),
             highWatermarkOf,
           })
   }

@@ -37,6 +37,8 @@ export interface CleanerSettings {
 /** A `log.dirs` entry with its cleaner-offset-checkpoint. */
 export interface CheckpointDirectory {
   readonly path: string
+  readonly online: boolean
+  /** Throws DiskError. */
   readCheckpoint(checkpoint: 'cleanerOffset'): ReadonlyMap<string, number>
   writeCheckpoint(checkpoint: 'cleanerOffset', entries: readonly PartitionOffset[]): void
 }
@@ -46,6 +48,8 @@ export interface LogCleanerOptions {
   readonly settings: CleanerSettings
   readonly directories: readonly CheckpointDirectory[]
   logs(): Iterable<CleanableLog>
+  /** A partition that is on its way to another directory is left alone: its copy must not lag behind what was cleaned. */
+  isMoving(topic: string, partition: number): boolean
   highWatermarkOf(topic: string, partition: number): number
 }
 
@@ -70,7 +74,6 @@ export class LogCleaner {
   readonly #turns: Turns<number | null>
   /** First dirty offsets by `partitionKey`. */
   readonly #checkpoints = new Map<string, number>()
-  readonly #pauses = new Map<string, number>()
   readonly #uncleanable = new Map<string, { retryAtMs: number; waitMs: number }>()
   #hash: KeyHash | null = null
   #cleaning: Cleaning | null = null
@@ -92,13 +95,13 @@ export class LogCleaner {
   /** The logs are loaded. */
   start(): void {
     if (!this.#options.settings.enabled) return
-    for (const directory of this.#options.directories) this.#readCheckpoint(directory)
+    for (const directory of this.#options.directories) if (directory.online) this.#readCheckpoint(directory)
     this.#isStopped = false
     this.#lookLater()
   }
 
   #readCheckpoint(directory: CheckpointDirectory): void {
-    const offsets = directory.readCheckpoint('cleanerOffset')
+    const offsets = checkpointIn(directory)
     for (const { topic, partition, logDirectory } of this.#options.logs()) {
       const key = partitionKey(topic, partition)
       const offset = offsets.get(key)
@@ -115,20 +118,6 @@ export class LogCleaner {
   /** No retention meanwhile: it would end the cleaning. */
   isCleaning(log: CleanableLog): boolean {
     return this.#cleaning?.log === log
-  }
-
-  /** Ends a cleaning of the partition that is under way, and begins none until as many calls of `resume`. */
-  pause(topic: string, partition: number): void {
-    const key = partitionKey(topic, partition)
-    this.#pauses.set(key, (this.#pauses.get(key) ?? 0) + 1)
-    if (this.#cleaning?.key === key) this.#turns.stop()
-  }
-
-  resume(topic: string, partition: number): void {
-    const key = partitionKey(topic, partition)
-    const left = (this.#pauses.get(key) ?? 1) - 1
-    if (left > 0) this.#pauses.set(key, left)
-    else this.#pauses.delete(key)
   }
 
   /** What was cut off and comes anew is dirty. */
@@ -215,7 +204,7 @@ export class LogCleaner {
     for (const log of [...this.#options.logs()]) {
       if (!log.config.cleanupPolicy.includes('compact') || log.segments.length < 2) continue
       const key = partitionKey(log.topic, log.partition)
-      if (this.#pauses.has(key) || this.#isUncleanable(key)) continue
+      if (this.#isMoving(log) || this.#isUncleanable(key)) continue
       const { cuts } = log
       try {
         const range = this.#dueRange(log, key)
@@ -264,11 +253,15 @@ export class LogCleaner {
   #isCutOff(): boolean {
     if (this.#cleaning === null) return false
     const { log, cuts } = this.#cleaning
-    return log.cuts !== cuts || !log.config.cleanupPolicy.includes('compact')
+    return log.cuts !== cuts || !log.config.cleanupPolicy.includes('compact') || this.#isMoving(log)
   }
 
-  #isStillWanted({ log, key, cuts }: Cleaning): boolean {
-    return log.cuts === cuts && !this.#pauses.has(key)
+  #isStillWanted({ log, cuts }: Cleaning): boolean {
+    return log.cuts === cuts && !this.#isMoving(log)
+  }
+
+  #isMoving({ topic, partition }: CleanableLog): boolean {
+    return this.#options.isMoving(topic, partition)
   }
 
   #ended(ending: Ending<number | null>): void {
@@ -323,5 +316,15 @@ export class LogCleaner {
     this.stats.slices++
     this.stats.busyMs += tookMs
     this.stats.longestSliceMs = Math.max(this.stats.longestSliceMs, tookMs)
+  }
+}
+
+/** Nothing where the disk fails: its partitions are known no more. */
+function checkpointIn(directory: CheckpointDirectory): ReadonlyMap<string, number> {
+  try {
+    return directory.readCheckpoint('cleanerOffset')
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
+    return new Map()
   }
 }

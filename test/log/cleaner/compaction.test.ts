@@ -23,4 +23,28 @@ describe('A compacted log', () => {
     ])
     expect(active).toHaveLength(4)
   })
+
+  it('is left alone while it moves to another directory, and compacted there', async () => {
+    const disk = newDisk()
+    const manager = { logDirs: ['/data', '/other'] }
+    const { log, time, manager: logs } = openCompacted({ disk, manager })
+    const t = log()
+    for (let round = 0; round < 40; round++) append(t, { key: 'a', values: [`a${round}`] })
+    const target = t.logDirectory === '/data' ? '/other' : '/data'
+    const future = logs.createFuture(t.topic, t.partition, target)
+    await time.advance(60_000)
+    expect(survivors(t)).toHaveLength(40)
+    let offset = 0
+    while (offset < t.logEndOffset) {
+      const part = t.read(offset, { maxBytes: 1e6, upperBoundOffset: Infinity, minOneBatch: true })!
+      future.appendAsFollower(part.bytes)
+      part.release()
+      offset = future.logEndOffset
+    }
+    const moved = logs.replaceWithFuture(t.topic, t.partition)
+    await time.advance(60_000)
+    expect(moved.logDirectory).toBe(target)
+    expect(survivors(moved).length).toBeLessThan(10)
+    expect(survivors(moved).at(-1)).toMatchObject({ offset: 39, value: 'a39' })
+  })
 })
