@@ -2,6 +2,7 @@
  * Flushes of one log. Whoever asks while a sync is under way shares the next one (group commit). The recovery point moves
  * when everything below it is on disk.
  */
+import { limited } from '../base/limited.ts'
 import type { Disk } from '../env/disk.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
@@ -21,6 +22,16 @@ export interface FlushParts {
 export interface FlushScope {
   readonly endOffset: number
   readonly segments: readonly Segment[]
+}
+
+/**
+ * Each sync has up to three files open, and after an unclean start every segment may need one: all at once they would
+ * use up the process's descriptors. Node's thread pool does no more than four at a time anyway.
+ */
+const SYNCS_AT_ONCE = 8
+
+function syncAll(segments: readonly Segment[]): Promise<void> {
+  return limited(segments, SYNCS_AT_ONCE, (segment) => segment.sync())
 }
 
 export class FlushQueue {
@@ -95,16 +106,17 @@ export class FlushQueue {
    */
   async flushLast(endOffset: number, segments: readonly Segment[]): Promise<void> {
     await Promise.allSettled([this.#underWay, this.#next])
-    const syncs = segments.flatMap((segment) => [segment.sync(), segment.syncIndexes()])
-    await Promise.all([...syncs, this.#parts.snapshots.sync()])
+    await limited(segments, SYNCS_AT_ONCE, async (segment) => {
+      await Promise.all([segment.sync(), segment.syncIndexes()])
+    })
+    await this.#parts.snapshots.sync()
     this.syncNames()
     this.#recoveryPoint = Math.max(this.#recoveryPoint, endOffset)
   }
 
   async flushUpTo(endOffset: number, segments: readonly Segment[]): Promise<void> {
     const truncations = this.#truncations
-    const syncs = segments.map((segment) => segment.sync())
-    await Promise.all([...syncs, this.#parts.snapshots.sync()])
+    await Promise.all([syncAll(segments), this.#parts.snapshots.sync()])
     if (this.#abandoned || truncations !== this.#truncations) return
     this.syncNames()
     this.#parts.epochs.persist({ durable: true })

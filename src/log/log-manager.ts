@@ -1,4 +1,5 @@
 /** All replicas of this broker, over its `log.dirs`: loading, creating, removing, checkpoints, retention. */
+import { limited } from '../base/limited.ts'
 import { DiskError } from '../env/disk.ts'
 import type { Env } from '../env/env.ts'
 import { LogCleaner, type CleanerSettings } from './cleaner/log-cleaner.ts'
@@ -55,6 +56,8 @@ export interface LogManagerOptions {
 
 export const MAX_RESIDENT_SEGMENTS = 512
 export const MAX_INACTIVE_INDEX_BYTES = 64 * 1024 * 1024
+/** Closing a log opens its files for their last sync. */
+const CLOSES_AT_ONCE = 16
 
 /** Throws LogDirError from `start`. */
 export function createLogManager(options: LogManagerOptions): LogManager {
@@ -470,7 +473,7 @@ class Manager implements LogManager {
     for (const { removals } of this.#directories) removals.stop()
     this.#waitingForFlush.clear()
     const failed = new Set<string>()
-    await Promise.all([...this.#logs.all()].map((log) => this.#close(log, failed)))
+    await limited(this.#logs.all(), CLOSES_AT_ONCE, (log) => this.#close(log, failed))
     for (const checkpoint of ['highWatermark', 'logStartOffset', 'recoveryPoint'] as const) {
       this.#checkpoints.write(checkpoint)
     }

@@ -503,6 +503,8 @@ export class Segment implements Resident {
 
   /** Closes the file and writes nothing. */
   abandon(): void {
+    // A flush that comes to it later finds nothing to do.
+    this.isDirty = false
     this.#closeFile()
     this.#host.residents.leave(this)
   }

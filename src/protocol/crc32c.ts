@@ -28,18 +28,28 @@ function makeTables(): Int32Array {
   return result
 }
 
-/** Until the native code is loaded (10 ms), what is shorter than this is faster here. A start-up needs no more. */
+/**
+ * Loading the native code takes 10 ms, which a start-up on a small directory can do without: it is worth it for one piece
+ * of this size, or for as much in small ones as recovery reads.
+ */
 const WORTH_LOADING_BYTES = 64 * 1024
+const WORTH_LOADING_BYTES_IN_ALL = 1024 * 1024
+let bytesWithout = 0
 let isLoaded = false
 
 /** CRC-32C of bytes [start, end), as an unsigned 32-bit number. */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number {
-  if (end - start >= (isLoaded ? SMALL_BYTES : WORTH_LOADING_BYTES)) {
-    isLoaded = true
+  if (!isLoaded) isLoaded = isWorthLoading(end - start)
+  if (isLoaded && end - start >= SMALL_BYTES) {
     const library = native()
     if (library !== null) return library.crc32c(bytes.subarray(start, end)) >>> 0
   }
   return crc32cInJavaScript(bytes, start, end)
+}
+
+function isWorthLoading(length: number): boolean {
+  bytesWithout += length
+  return length >= WORTH_LOADING_BYTES || bytesWithout >= WORTH_LOADING_BYTES_IN_ALL
 }
 
 /** The same without native code; exported for the test that compares the two. */

@@ -1,7 +1,9 @@
 /** What a start makes of the traces that a crash left; each of these once went wrong (test/log/crashes finds them). */
 import { describe, expect, it } from 'vitest'
+import type { Disk, DiskFile } from '../../src/env/disk.ts'
 import { SimDisk } from '../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
+import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { append, openLogs } from './log-fixture.ts'
 
 const simDisk = (): SimDisk => new SimDisk({ random: new SeededRandom(1) })
@@ -11,6 +13,31 @@ function write(disk: SimDisk, path: string, content: string | Buffer): void {
   file.truncate(0)
   file.write([Buffer.from(content)], 0)
   file.close()
+}
+
+/** The same disk; how many files are open on it, and how many syncs there were. */
+function countOpenFiles(inner: Disk) {
+  let [open, mostOpen, syncs] = [0, 0, 0]
+  const countedFile = (file: DiskFile): DiskFile =>
+    new Proxy(file, {
+      get(target, name) {
+        if (name === 'close') open--
+        if (name === 'sync') syncs++
+        const member = Reflect.get(target, name, target)
+        return typeof member === 'function' ? member.bind(target) : member
+      },
+    })
+  const disk = new Proxy(inner, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target)
+      if (name !== 'open') return typeof member === 'function' ? member.bind(target) : member
+      return (path: string, mode: 'read' | 'write') => {
+        mostOpen = Math.max(mostOpen, ++open)
+        return countedFile(inner.open(path, mode))
+      }
+    },
+  })
+  return { disk, open: () => open, mostOpen: () => mostOpen, synced: () => syncs }
 }
 
 describe('the start after a crash', () => {
@@ -64,5 +91,25 @@ describe('the start after a crash', () => {
     const again = openLogs({ disk })
     expect(again.log().logEndOffset).toBe(4)
     expect(again.logger.lines.join()).toMatch(/segments after the end of the log are deleted/)
+  })
+
+  it('has few files open at once when it, and the stop after it, sync hundreds of segments', async () => {
+    const disk = simDisk()
+    const config = { segmentBytes: 200 }
+    const before = openLogs({ disk, config })
+    for (let partition = 0; partition < 4; partition++) {
+      for (let count = 0; count < 50; count++) append(before.log('t', partition), 'v'.repeat(100))
+    }
+    expect([...before.manager.all()].map((log) => (log as PartitionLog).segmentCount)).toEqual([
+      50, 50, 50, 50,
+    ])
+    disk.kill()
+    disk.remove('/data/recovery-point-offset-checkpoint')
+    const counted = countOpenFiles(disk)
+    const after = openLogs({ disk: counted.disk, config, manager: { maxResidentSegments: 10 } })
+    await after.manager.stop()
+    expect(counted.synced()).toBeGreaterThan(4 * 49 * 3)
+    expect(counted.mostOpen()).toBeLessThan(150)
+    expect(counted.open()).toBeLessThanOrEqual(1)
   })
 })
