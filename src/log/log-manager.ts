@@ -208,6 +208,7 @@ class Manager implements LogManager {
     const partitions = directory.open()
     const recoveryPoints = directory.readCheckpoint('recoveryPoint')
     const logStarts = directory.readCheckpoint('logStartOffset')
+    const compacted = directory.readCheckpoint('cleanerOffset')
     for (const [key, offset] of directory.readCheckpoint('highWatermark'))
       this.#highWatermarks.set(key, offset)
     for (const { name, partition } of partitions) {
@@ -219,6 +220,7 @@ class Manager implements LogManager {
           clean: directory.wasClean,
           recoveryPoint: recoveryPoints.get(key) ?? null,
           logStartOffset: logStarts.get(key) ?? 0,
+          wasCompacted: compacted.has(key),
         })
       }
     }

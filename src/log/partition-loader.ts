@@ -22,6 +22,8 @@ export interface LastStop {
   /** null: it is in no checkpoint. */
   readonly recoveryPoint: number | null
   readonly logStartOffset: number
+  /** The cleaner's checkpoint knows it: it was compacted once, whatever its topic's settings are now. */
+  readonly wasCompacted?: boolean
 }
 
 /** Throws DiskError. */
@@ -44,7 +46,7 @@ export function openPartition(
     logger,
     directory,
     names,
-    mayHaveGaps: config.cleanupPolicy.includes('compact'),
+    mayHaveGaps: last.wasCompacted === true || config.cleanupPolicy.includes('compact'),
     indexIntervalBytes: config.indexIntervalBytes,
     nowMs: host.nowMs(),
     producerIdExpirationMs: host.producerIdExpirationMs,

@@ -1,10 +1,14 @@
 /** The snapshot files of one partition directory. */
+import { limited } from '../base/limited.ts'
 import { DiskError, type Disk } from '../env/disk.ts'
 import type { Logger } from '../env/env.ts'
 import { join, offsetFileName, offsetOfFileName, SNAPSHOT_SUFFIX } from './file-names.ts'
 import type { ProducerEntry } from './producer-entry.ts'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.ts'
 import type { ProducerState } from './producer-state.ts'
+
+/** Of files that are opened for it. */
+const SYNCS_AT_ONCE = 4
 
 export class ProducerSnapshots {
   readonly #disk: Disk
@@ -72,7 +76,7 @@ export class ProducerSnapshots {
     const offsets = [...this.#unsynced]
     this.#unsynced.clear()
     try {
-      await Promise.all(offsets.map((offset) => this.#syncFile(offset)))
+      await limited(offsets, SYNCS_AT_ONCE, (offset) => this.#syncFile(offset))
     } catch (error) {
       for (const offset of offsets) if (this.#offsets.includes(offset)) this.#unsynced.add(offset)
       throw error

@@ -93,6 +93,19 @@ describe('the start after a crash', () => {
     expect(again.logger.lines.join()).toMatch(/segments after the end of the log are deleted/)
   })
 
+  it('keeps what lies behind a gap that a compaction left, whatever the settings of the topic are now', async () => {
+    const disk = simDisk()
+    const { log } = openLogs({ disk, config: { segmentBytes: 200 } })
+    for (let index = 0; index < 6; index++) append(log(), 'v'.repeat(100))
+    disk.kill()
+    for (const suffix of ['log', 'index', 'timeindex', 'snapshot']) {
+      disk.remove(`/data/t-0/00000000000000000002.${suffix}`)
+    }
+    write(disk, '/data/recovery-point-offset-checkpoint', '0\n1\nt 0 1\n')
+    write(disk, '/data/cleaner-offset-checkpoint', '0\n1\nt 0 3\n')
+    expect(openLogs({ disk }).log().logEndOffset).toBe(6)
+  })
+
   it('has few files open at once when it, and the stop after it, sync hundreds of segments', async () => {
     const disk = simDisk()
     const config = { segmentBytes: 200 }
