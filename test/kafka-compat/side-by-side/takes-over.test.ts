@@ -59,7 +59,8 @@ test('records, offsets and ids are there on either side', async () => {
   expect(await ours.shutDown()).toBe(0)
 
   const logDir = ours.dataDirectory
-  const kafka = await startKafka({ logDir, properties, znodes: await znodesOf([logDir]) })
+  const znodes = await znodesOf([logDir], { partitions: { __consumer_offsets: 4 } })
+  const kafka = await startKafka({ logDir, properties, znodes })
   cleanUps.push(() => kafka.stop())
   const bootstrap = `127.0.0.1:${kafka.port}`
   // Its controller opens the topic's partition a little after it makes topics.

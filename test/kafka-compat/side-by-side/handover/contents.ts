@@ -5,6 +5,7 @@ import { WireClient } from '../../../broker/wire-client.ts'
 import { eventually } from '../../harness/conditions.ts'
 import { kafkajsClient } from '../../harness/kafkajs-client.ts'
 import { kcatRead } from '../../harness/kcat.ts'
+import type { KcatRecord } from '../../harness/kcat.ts'
 
 export interface Asked {
   /** Partitions by topic. */
@@ -43,21 +44,26 @@ async function recordsOf(
   { topics }: Asked,
   isolationLevel: string,
 ): Promise<Record<string, string>> {
-  const settings = ['-X', `isolation.level=${isolationLevel}`, '-X', 'check.crcs=true']
+  const settings = [`isolation.level=${isolationLevel}`, 'check.crcs=true', 'fetch.wait.max.ms=20']
+  const args = settings.flatMap((setting) => ['-X', setting])
+  const names = Object.keys(topics)
+  const read = await Promise.all(names.map((topic) => kcatRead(bootstrap, topic, args)))
   const found: Record<string, string> = {}
-  for (const [topic, partitions] of Object.entries(topics)) {
-    const read = await kcatRead(bootstrap, topic, settings)
-    for (let partition = 0; partition < partitions; partition++) {
-      const own = read.filter((record) => record.partition === partition)
-      const hash = createHash('sha256')
-      for (const { offset, ts, headers, key, payload } of own) {
-        hash.update(JSON.stringify([offset, ts, headers ?? [], key, payload]))
-      }
-      const range = `${own[0]?.offset ?? '-'}..${own.at(-1)?.offset ?? '-'}`
-      found[`${topic} ${partition}`] = `${own.length} ${range} ${hash.digest('hex').slice(0, 16)}`
+  for (const [index, topic] of names.entries()) {
+    for (let partition = 0; partition < topics[topic]; partition++) {
+      found[`${topic} ${partition}`] = sumOf(read[index].filter((record) => record.partition === partition))
     }
   }
   return found
+}
+
+function sumOf(records: readonly KcatRecord[]): string {
+  const hash = createHash('sha256')
+  for (const { offset, ts, headers, key, payload } of records) {
+    hash.update(JSON.stringify([offset, ts, headers ?? [], key, payload]))
+  }
+  const range = `${records[0]?.offset ?? '-'}..${records.at(-1)?.offset ?? '-'}`
+  return `${records.length} ${range} ${hash.digest('hex').slice(0, 16)}`
 }
 
 async function allOffsets(port: number, asked: Asked): Promise<Contents['offsets']> {

@@ -8,7 +8,7 @@ import { eventually } from '../../harness/conditions.ts'
 import { codecNames, codecs, kafkajsClient, patient } from '../../harness/kafkajs-client.ts'
 import { batchOf, produceBody } from '../scenarios/data.ts'
 import type { Asked } from './contents.ts'
-import type { TopicSettings } from './znodes.ts'
+import type { Told, TopicSettings } from './znodes.ts'
 
 /** Both brokers: segments and indexes are small, what runs by a timer runs often. */
 export const PROPERTIES: Readonly<Record<string, string>> = {
@@ -27,7 +27,7 @@ const HOUR_MS = 3_600_000
 /** Producers whose records are old are forgotten: these are young. */
 const START_MS = Date.now() - HOUR_MS / 2
 
-export const SETTINGS: TopicSettings = {
+const SETTINGS: TopicSettings = {
   aged: { 'retention.ms': String(HOUR_MS) },
   compacted: { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0.01' },
 }
@@ -37,6 +37,12 @@ export const ASKED: Asked = {
   topics: { codecs: 4, cut: 1, aged: 1, compacted: 2, sequenced: 1, unwritten: 2 },
   groups: ['readers', 'by-hand'],
   timestampsMs: [0, 1, 777, 1500, 2007, 3003, 10_000].map((afterMs) => START_MS + afterMs),
+}
+
+/** What Kafka is told of the topics. */
+export const TOLD: Told = {
+  partitions: { ...ASKED.topics, __consumer_offsets: Number(PROPERTIES['offsets.topic.num.partitions']) },
+  settings: SETTINGS,
 }
 
 export async function createTopics(bootstrap: string, asked: Asked): Promise<void> {
@@ -158,16 +164,16 @@ function isCleaned(logDirs: readonly string[], partition: number): boolean {
 /** A member of a group that commits what it has read, and offsets that were set by hand. */
 export async function commitOffsets(bootstrap: string, byHand: number): Promise<void> {
   const client = kafkajsClient(bootstrap, { retry: patient })
-  const consumer = client.consumer({ groupId: 'readers' })
+  const consumer = client.consumer({ groupId: 'readers', maxWaitTimeInMs: 50 })
   await consumer.connect()
   await consumer.subscribe({ topic: 'codecs', fromBeginning: true })
-  let read = 0
+  const read = new Set<number>()
   await consumer.run({
     eachBatch: async ({ batch }) => {
-      read += batch.messages.length
+      read.add(batch.partition)
     },
   })
-  await eventually('the group reads', () => read > 0)
+  await eventually('the group reads every partition', () => read.size === 4)
   await consumer.disconnect()
   const admin = client.admin()
   await admin.connect()

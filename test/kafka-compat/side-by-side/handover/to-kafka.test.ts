@@ -40,7 +40,7 @@ beforeAll(async () => {
 })
 
 async function startKafkaOnThem(): Promise<RunningBroker> {
-  const znodes = await znodesOf(logDirs, fill.SETTINGS)
+  const znodes = await znodesOf(logDirs, fill.TOLD)
   const kafka = await startKafka({ logDir: logDirs.join(','), properties: fill.PROPERTIES, znodes })
   cleanUps.push(() => kafka.stop())
   return kafka

@@ -8,7 +8,16 @@ export type Znode = readonly [path: string, data: string]
 /** Settings that topics have of their own, by topic. */
 export type TopicSettings = Readonly<Record<string, Readonly<Record<string, string>>>>
 
+/** What the directories do not tell. */
+export interface Told {
+  /** By topic. Odradek makes the directory of a partition when it is first used. */
+  readonly partitions: Readonly<Record<string, number>>
+  readonly settings?: TopicSettings
+}
+
 const BROKER_ID = 1
+/** As many may have been given out, to producers that have not written yet. */
+const PRODUCER_ID_BLOCK = 1000
 const PARTITION = /^(.+)-(\d+)$/
 
 interface WrittenTopic {
@@ -18,11 +27,15 @@ interface WrittenTopic {
 }
 
 /** Parents first. Settings of internal topics are Kafka's own. */
-export async function znodesOf(logDirs: readonly string[], settings: TopicSettings = {}): Promise<Znode[]> {
+export async function znodesOf(
+  logDirs: readonly string[],
+  { partitions, settings = {} }: Told,
+): Promise<Znode[]> {
   const clusterId = /cluster\.id=(\S+)/.exec(readFileSync(join(logDirs[0], 'meta.properties'), 'utf8'))![1]
   const topics = topicsOf(logDirs)
+  for (const [name, { epochs }] of topics) epochs.length = Math.max(epochs.length, partitions[name] ?? 0)
   const block = { version: 1, broker: BROKER_ID, block_start: '0' }
-  const end = String(await highestProducerId(logDirs))
+  const end = String((await highestProducerId(logDirs)) + PRODUCER_ID_BLOCK)
   return [
     ['/cluster', ''],
     ['/cluster/id', JSON.stringify({ version: '1', id: clusterId })],
@@ -59,22 +72,22 @@ function latestEpoch(checkpoint: string): number {
 }
 
 function topicZnodes(name: string, { id, epochs }: WrittenTopic, settings = internalSettings(name)): Znode[] {
-  const partitions = Object.fromEntries(epochs.map((_, partition) => [partition, [BROKER_ID]]))
+  const partitions = Object.fromEntries([...epochs.keys()].map((partition) => [partition, [BROKER_ID]]))
   const topic = { version: 3, partitions, topic_id: id, adding_replicas: {}, removing_replicas: {} }
   const path = `/brokers/topics/${name}`
-  return [
+  const znodes: Znode[] = [
     [`/config/topics/${name}`, JSON.stringify({ version: 1, config: settings })],
     [path, JSON.stringify(topic)],
     [`${path}/partitions`, ''],
-    ...epochs.flatMap((epoch, partition): Znode[] => {
-      // Without a leader: the controller elects one under the next epoch.
-      const state = { controller_epoch: 0, leader: -1, version: 1, leader_epoch: epoch, isr: [BROKER_ID] }
-      return [
-        [`${path}/partitions/${partition}`, ''],
-        [`${path}/partitions/${partition}/state`, JSON.stringify(state)],
-      ]
-    }),
   ]
+  // Of a partition without a directory there is nothing to tell: the controller makes it, as that of a new topic.
+  epochs.forEach((epoch, partition) => {
+    // Without a leader: the controller elects one under the next epoch.
+    const state = { controller_epoch: 0, leader: -1, version: 1, leader_epoch: epoch, isr: [BROKER_ID] }
+    znodes.push([`${path}/partitions/${partition}`, ''])
+    znodes.push([`${path}/partitions/${partition}/state`, JSON.stringify(state)])
+  })
+  return znodes
 }
 
 function internalSettings(topic: string): Readonly<Record<string, string>> {
