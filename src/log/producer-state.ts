@@ -26,6 +26,9 @@ export type ProducerVerdict =
   | { readonly verdict: 'duplicate'; readonly batch: ProducerBatch }
   | { readonly verdict: 'refused'; readonly error: number; readonly message: string }
 
+/** No cluster has given out as many ids as this. */
+const MAX_GIVEN_ID = 2 ** 48
+
 const ACCEPTED: ProducerVerdict = { verdict: 'accepted' }
 
 function refused(error: number, message: string): ProducerVerdict {
@@ -44,10 +47,15 @@ export class ProducerState {
     return this.#entries.size
   }
 
-  /** -1 when there are none. */
+  /**
+   * -1 when there are none. Above MAX_GIVEN_ID is what a client made up (a broker takes any id in a batch): to go on from
+   * there would leave no ids to give out.
+   */
   get highestId(): number {
     let highest = -1
-    for (const producerId of this.#entries.keys()) highest = Math.max(highest, producerId)
+    for (const producerId of this.#entries.keys()) {
+      if (producerId <= MAX_GIVEN_ID) highest = Math.max(highest, producerId)
+    }
     return highest
   }
 

@@ -108,6 +108,18 @@ test('new producers get no id that the records know', async () => {
   expect(await newProducerId()).toBeGreaterThan(123_456)
 })
 
+test('an id that a client made up does not use up the ids there are', async () => {
+  await createTopic(client, 't')
+  const first = { timestampMs: Date.now(), producerEpoch: 0, baseSequence: 0 }
+  for (const producerId of [41_000, Number.MAX_SAFE_INTEGER]) {
+    expect((await produce(client, 't', batchOf(['x'], { ...first, producerId }))).errorCode).toBe(0)
+  }
+  await handOver()
+  const [one, other] = [await newProducerId(), await newProducerId()]
+  expect([one > 41_000, other]).toEqual([true, one + 1])
+  expect(other).toBeLessThan(50_000)
+})
+
 test('a store that has had a controller adopts nothing: what it does not know stays as it lies', async () => {
   await createTopic(client, 't')
   await produce(client, 't', batchOf(['x']))
