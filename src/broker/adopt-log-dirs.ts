@@ -9,6 +9,12 @@ import { ZERO_UUID } from '../protocol/schema.ts'
 import type { Parts } from './broker-parts.ts'
 
 /**
+ * What settings a topic had is not known: retention by the broker's own could delete what was to be kept. It is the
+ * administrator who says otherwise (docs/handover.md).
+ */
+const KEEP_ALL = { 'retention.ms': '-1', 'retention.bytes': '-1' }
+
+/**
  * Between the loading of the logs and the first election. Rejects with CoordinationError, and with LogDirError where a
  * directory is offline: what lies there would not be adopted now, and never later.
  */
@@ -34,7 +40,7 @@ export async function adoptLogDirs(
     logger.log('warn', 'a topic of the log directories is not adopted', { topic: name, reason })
   for (const topic of topics) reportGaps(topic, logger)
   await producerIds.startAbove(highestProducerId(found))
-  await writeAdoptedTopics(session, brokerId, topics, (name) => internalTopic(name)?.configs ?? {})
+  await writeAdoptedTopics(session, brokerId, topics, (name) => internalTopic(name)?.configs ?? KEEP_ALL)
   const names = new Set(topics.map(({ name }) => name))
   await topicConfigs.load(names)
   const adopted = found.filter(({ topic }) => names.has(topic))

@@ -3,7 +3,7 @@
  * it: from then on nothing below the directory is read, written or acknowledged, until a restart looks again.
  *
  * A failed fsync is such an error even when the next one succeeds: the kernel may have dropped the pages that it could not
- * write and call the file clean (docs/decisions/0010-a-log-directory-that-fails.md). A full disk is not: it takes writes again
+ * write and call the file clean (docs/decisions/0008-a-log-directory-that-fails.md). A full disk is not: it takes writes again
  * when there is room.
  */
 import { DiskError, type Disk, type DiskFile, type DiskStat } from '../env/disk.ts'

@@ -1,6 +1,6 @@
 /**
  * Segments that hold message formats 0 and 1, because an older Kafka wrote them, are written anew as record batches of
- * magic 2 when their log is loaded (docs/decisions/0016-old-segments-are-converted.md). Offsets, keys, timestamps, codecs
+ * magic 2 when their log is loaded (docs/decisions/0012-old-segments-are-converted.md). Offsets, keys, timestamps, codecs
  * and the file's time stay; indexes are left to the recovery that follows.
  */
 import type { Disk, DiskFile } from '../env/disk.ts'

@@ -86,6 +86,20 @@ test("the broker's own topic is compacted, and has all its partitions", async ()
   expect((await describeTopic(client, '__consumer_offsets')).partitions).toHaveLength(3)
 })
 
+test('nothing is deleted by age or size until somebody gives a topic its settings', async () => {
+  await createTopic(client, 't')
+  await produce(client, 't', batchOf(['of 2023']))
+  await handOver()
+  const [log] = [...process.broker.parts.logs.all()].filter(({ topic }) => topic === 't')
+  expect(log.config).toMatchObject({ retentionMs: -1, retentionBytes: -1, cleanupPolicy: ['delete'] })
+  expect(log.applyRetention(Date.now() + 1e12, log.logEndOffset)).toBe(0)
+  expect(await alterTopic(client, 't', 'retention.ms', '1000')).toBe(0)
+  await process.stop()
+  await start()
+  const [again] = [...process.broker.parts.logs.all()].filter(({ topic }) => topic === 't')
+  expect(again.applyRetention(Date.now(), again.logEndOffset)).toBe(1)
+})
+
 test('a partition without a directory is made empty, and said to be', async () => {
   await createTopic(client, 't', {}, 3)
   await produce(client, 't', batchOf(['kept']), { partition: 2 })

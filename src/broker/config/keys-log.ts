@@ -10,7 +10,7 @@ export const TIMESTAMP_TYPES = ['CreateTime', 'LogAppendTime'] as const
 export const COMPRESSION_TYPES = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] as const
 
 const GZIP_LEVEL = 'Level of what is stored as gzip; -1: the library chooses.'
-const LZ4_LEVEL = 'Level of what is stored as lz4 (docs/decisions/0014-levels-of-lz4.md)'
+const LZ4_LEVEL = 'Level of what is stored as lz4 (docs/decisions/0010-levels-of-lz4.md)'
 const ZSTD_LEVEL = 'Level of what is stored as zstd.'
 const gzipLevels = { min: 1, max: 9, alsoAllowed: -1 } as const
 
@@ -62,7 +62,7 @@ export const logKeys = {
   }),
   'log.preallocate': bool(
     false,
-    'Whether a new segment takes its whole size at once (docs/decisions/0015-no-preallocation.md).',
+    'Whether a new segment takes its whole size at once (docs/decisions/0011-no-preallocation.md).',
     acceptedDynamic,
   ),
   'log.message.format.version': string('3.0-IV1', 'Has no effect since Kafka 3.0.', accepted),
@@ -220,7 +220,7 @@ export const topicLevelKeys = {
   'compression.zstd.level': int(3, ZSTD_LEVEL, { min: -131072, max: 22 }),
   preallocate: bool(
     false,
-    'Whether a new segment takes its whole size at once (docs/decisions/0015-no-preallocation.md).',
+    'Whether a new segment takes its whole size at once (docs/decisions/0011-no-preallocation.md).',
     accepted,
   ),
   'message.format.version': string('3.0-IV1', 'Has no effect since Kafka 3.0.', accepted),

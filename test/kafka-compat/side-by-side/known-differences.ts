@@ -117,7 +117,7 @@ const records: KnownDifference[] = [
     scenario: 'Produce: what a topic stores anew',
     at: /^read anew-(gzip|lz4|zstd|level-\d) .*\.records\[\d+\]\.body$/,
     reason:
-      'compressed by the broker: the same records, other bytes of another library (lz4: docs/decisions/0014)',
+      'compressed by the broker: the same records, other bytes of another library (lz4: docs/decisions/0010)',
   },
   {
     scenario: 'Produce: what a topic stores anew',
