@@ -1,0 +1,42 @@
+/** The broker's own topic of group offsets is compacted as any other, and groups are loaded from what is left. */
+import { expect, test } from 'vitest'
+import { SimDisk } from '../../src/env/sim/disk.ts'
+import { SeededRandom } from '../../src/env/sim/random.ts'
+import { startProcess } from './broker-process.ts'
+import { commitOffset, committedOffset, createTopic } from './requests.ts'
+
+const COMMITS = 60
+const GROUPS = ['a', 'b', 'c']
+const properties = {
+  'offsets.topic.num.partitions': '1',
+  'offsets.topic.segment.bytes': '1000',
+  'log.cleaner.backoff.ms': '5',
+  'log.cleaner.min.cleanable.ratio': '0',
+}
+
+test('committed offsets outlive compaction and a restart', async () => {
+  const disk = new SimDisk({ random: new SeededRandom(1) })
+  const first = await startProcess(disk, properties)
+  const client = await first.connect()
+  await createTopic(client, 't')
+  for (let offset = 1; offset <= COMMITS; offset++) {
+    for (const group of GROUPS) expect(await commitOffset(client, group, 't', offset)).toBe(0)
+  }
+  const log = first.broker.parts.logs.get('__consumer_offsets', 0)!
+  const written = log.logEndOffset
+  const segments = (): number => {
+    return disk.list('/data/__consumer_offsets-0').filter((name) => /^\d+\.log$/.test(name)).length
+  }
+  await expect.poll(segments, { timeout: 20_000 }).toBeLessThan(5)
+  expect(written).toBeGreaterThanOrEqual(COMMITS * GROUPS.length)
+  expect(log.sizeBytes).toBeLessThan(5000)
+  await first.stop()
+  expect(first.bugs).toEqual([])
+
+  const second = await startProcess(disk, properties)
+  const again = await second.connect()
+  for (const group of GROUPS) expect(await committedOffset(again, group, 't')).toBe(COMMITS)
+  expect(second.broker.parts.logs.get('__consumer_offsets', 0)!.logEndOffset).toBe(written)
+  await second.stop()
+  expect(second.bugs).toEqual([])
+})
