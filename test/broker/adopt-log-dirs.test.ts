@@ -90,13 +90,13 @@ test('nothing is deleted by age or size until somebody gives a topic its setting
   await createTopic(client, 't')
   await produce(client, 't', batchOf(['of 2023']))
   await handOver()
-  const [log] = [...process.broker.parts.logs.all()].filter(({ topic }) => topic === 't')
+  const log = process.broker.parts.logs.get('t', 0)!
   expect(log.config).toMatchObject({ retentionMs: -1, retentionBytes: -1, cleanupPolicy: ['delete'] })
   expect(log.applyRetention(Date.now() + 1e12, log.logEndOffset)).toBe(0)
   expect(await alterTopic(client, 't', 'retention.ms', '1000')).toBe(0)
   await process.stop()
   await start()
-  const [again] = [...process.broker.parts.logs.all()].filter(({ topic }) => topic === 't')
+  const again = process.broker.parts.logs.get('t', 0)!
   expect(again.applyRetention(Date.now(), again.logEndOffset)).toBe(1)
 })
 
