@@ -481,8 +481,8 @@ export class Segment implements Resident {
   }
 
   rest(): void {
-    // A new segment's empty indexes have no file to come back from.
-    if (this.#file !== null) this.#persistIndexes()
+    // A roll or a stop that finds it at rest adds nothing. A new segment's empty indexes have no file to come back from.
+    this.finishIndexes()
     this.#closeFile()
     this.#largest ??= this.#timeIndex === null ? null : this.#timeIndex.lastEntry()
     if (this.sizeBytes === 0) return

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { SimDisk } from '../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { append, batchOf, openLogs, START_MS } from './log-fixture.ts'
+import { checkPartitionFiles } from './partition-files.ts'
 
 const DIRECTORY = '/data/t-0'
 
@@ -93,4 +94,24 @@ describe('index files', () => {
     expect(t.offsetForTimestamp(0)).toMatchObject({ offset: 14 })
     await manager.stop()
   })
+})
+
+const filesOf = (disk: SimDisk, directory: string) =>
+  new Map(disk.list(directory).map((name) => [name, disk.readFile(`${directory}/${name}`)]))
+
+it('a segment that was at rest when its log rolled, or stopped, has its greatest timestamp in its time index', async () => {
+  const disk = simDisk()
+  const { manager, log } = openLogs({
+    disk,
+    config: { segmentBytes: 600 },
+    manager: { maxResidentSegments: 1 },
+  })
+  const [rolled, stopped] = [log('rolled'), log('stopped')]
+  append(rolled, { values: ['a'], timestampMs: START_MS })
+  append(stopped, { values: ['b'], timestampMs: START_MS + 1 })
+  append(rolled, { values: ['c'.repeat(500)], timestampMs: START_MS + 2 })
+  expect(rolled.segmentMarks()).toHaveLength(3)
+  await manager.stop()
+  for (const topic of ['rolled-0', 'stopped-0'])
+    expect(checkPartitionFiles(filesOf(disk, `/data/${topic}`), { closed: true }).problems).toEqual([])
 })
