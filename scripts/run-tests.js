@@ -23,11 +23,22 @@ const suites = {
   roundtrip: { needs: ['jdk', 'jars', 'c'], run: compat('roundtrip/') },
   'side-by-side': { needs: ['kcat', 'jdk', 'jars39'], run: compat('side-by-side/') },
   'bad-input': { needs: [], run: compat('bad-input/') },
+  crash: { needs: [], run: ['--project', 'crash'] },
   smoke: { needs: [], run: compat('kafkajs/producing') },
 }
 
 /** All but the smoke pass, which is a part of kafkajs; the longest first, for two rows that end together. */
-const allSuites = ['roundtrip', 'unit', 'kafkajs', 'kcat', 'java', 'side-by-side', 'old-clients', 'bad-input']
+const allSuites = [
+  'roundtrip',
+  'unit',
+  'crash',
+  'kafkajs',
+  'kcat',
+  'java',
+  'side-by-side',
+  'old-clients',
+  'bad-input',
+]
 const ROWS = 2
 
 // Some machines export a bundle of certificates for package downloads; Node would read it at every start.
