@@ -19,6 +19,7 @@ import {
   TRANSACTION_INDEX_SUFFIX,
 } from './file-names.ts'
 import { FileWindow } from './file-window.ts'
+import { legacyFormatAt } from './legacy-message.ts'
 
 const HEADER_BYTES = 17
 /** Plain messages that follow each other share a batch up to about this size. */
@@ -61,7 +62,12 @@ function beginsOld(disk: Disk, path: string): boolean {
   try {
     const header = Buffer.alloc(HEADER_BYTES)
     if (file.read(header, 0, HEADER_BYTES, 0) < HEADER_BYTES) return false
-    return batch.magic(header, 0) === 0 || batch.magic(header, 0) === 1
+    const size = batch.batchSize(header, 0)
+    const isOld = batch.magic(header, 0) === 0 || batch.magic(header, 0) === 1
+    if (!isOld || size < HEADER_BYTES || size > file.size()) return false
+    // One flipped bit makes a batch look older: its whole segment would be thrown away as no messages.
+    const message = Buffer.alloc(size)
+    return file.read(message, 0, size, 0) === size && legacyFormatAt(message, 0, size) !== null
   } finally {
     file.close()
   }
