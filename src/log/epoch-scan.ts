@@ -1,6 +1,5 @@
 /** The leader epochs that the batches themselves name, for a log whose leader-epoch-checkpoint is lost. */
 import { partitionLeaderEpoch } from '../protocol/record-batch.ts'
-import { HeaderScan } from './header-scan.ts'
 import type { EpochStart } from './leader-epochs.ts'
 import type { Segment } from './segment.ts'
 
@@ -9,7 +8,7 @@ export function epochStartsOf(segments: readonly Segment[]): EpochStart[] {
   const starts: EpochStart[] = []
   for (const segment of segments) {
     if (segment.sizeBytes === 0) continue
-    const scan = new HeaderScan(segment.file(), 0, segment.sizeBytes)
+    const scan = segment.scan(0)
     try {
       while (scan.next()) {
         const epoch = partitionLeaderEpoch(scan.bytes, scan.at)

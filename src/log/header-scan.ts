@@ -1,4 +1,7 @@
-/** Walks the batch headers of a segment file without reading the records. */
+/**
+ * Walks the batch headers of a segment file without reading the records, and without their CRC: a header is believed where
+ * its magic, its size and its offsets can be those of the batch that comes next.
+ */
 import type { DiskFile } from '../env/disk.ts'
 import {
   attributes,
@@ -6,11 +9,15 @@ import {
   baseOffset,
   batchSize,
   lastOffset,
+  magic,
+  MAGIC_V2,
   maxTimestamp,
   producerId,
 } from '../protocol/record-batch.ts'
 
 const WINDOW_BYTES = 32 * 1024
+/** How far above a segment's base its offsets may lie: an index entry has four bytes for that. */
+const MAX_RELATIVE_OFFSET = 0x7fff_ffff
 /** One window is kept for reuse: scans are synchronous and hardly ever nest. */
 let idleWindow: Buffer | null = null
 
@@ -24,9 +31,14 @@ export class HeaderScan {
   position: number
   sizeBytes = 0
   #at = 0
+  readonly #segmentBase: number
+  /** The least offset that the next batch may begin at. */
+  #nextOffset: number
 
-  constructor(file: DiskFile, position: number, end: number) {
+  constructor(file: DiskFile, position: number, end: number, segmentBase: number) {
     this.#file = file
+    this.#segmentBase = segmentBase
+    this.#nextOffset = segmentBase
     this.#end = end
     this.position = position
     this.#window = idleWindow ?? Buffer.allocUnsafeSlow(WINDOW_BYTES)
@@ -47,10 +59,27 @@ export class HeaderScan {
       this.#at = 0
       if (this.#windowLength < BATCH_OVERHEAD) return false
     }
-    const size = batchSize(this.#window, this.#at)
-    if (size < BATCH_OVERHEAD || position + size > this.#end) return false
-    this.sizeBytes = size
+    if (!this.#canBeNext(this.#end - position)) return false
+    this.sizeBytes = batchSize(this.#window, this.#at)
+    this.#nextOffset = this.lastOffset + 1
     return true
+  }
+
+  #canBeNext(available: number): boolean {
+    const size = batchSize(this.#window, this.#at)
+    if (size < BATCH_OVERHEAD || size > available || magic(this.#window, this.#at) !== MAGIC_V2) return false
+    const { baseOffset, lastOffset } = this
+    return (
+      baseOffset >= this.#nextOffset &&
+      lastOffset >= baseOffset &&
+      lastOffset - this.#segmentBase <= MAX_RELATIVE_OFFSET
+    )
+  }
+
+  /** The current batch comes once more. */
+  rewind(): void {
+    this.sizeBytes = 0
+    this.#nextOffset = this.#segmentBase
   }
 
   get baseOffset(): number {

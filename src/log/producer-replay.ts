@@ -1,6 +1,5 @@
 /** Brings the producer state to what it was at an offset: the newest snapshot below it, then the batches in between. */
 import * as batch from '../protocol/record-batch.ts'
-import { HeaderScan } from './header-scan.ts'
 import { recordProducer } from './produced-batch.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerState } from './producer-state.ts'
@@ -29,14 +28,15 @@ export function replayProducers(request: ReplayRequest): void {
 }
 
 function replaySegment(segment: Segment, from: number, { offset, producers }: ReplayRequest): void {
-  const scan = new HeaderScan(segment.file(), segment.offsetIndex.lookup(from), segment.sizeBytes)
+  const scan = segment.scanFrom(from)
   while (scan.next()) {
     if (scan.lastOffset < from || scan.producerId < 0) continue
     if (scan.baseOffset >= offset) break
     if (batch.isControl(scan.attributes)) {
-      const bytes = Buffer.allocUnsafe(scan.sizeBytes)
-      segment.file().read(bytes, 0, bytes.length, scan.position)
-      recordProducer(producers, bytes, 0)
+      const bytes = segment.batchAt(scan.position)
+      // A damaged one ends nothing: who reads it is told.
+      if (bytes !== null && batch.checkBatch(bytes, 0, bytes.length) === null)
+        recordProducer(producers, bytes, 0)
     } else {
       recordProducer(producers, scan.bytes, scan.at)
     }

@@ -1,6 +1,7 @@
 /** One segment: a `.log` file with its indexes. Opens nothing before it is used. */
 import { DiskError, type Disk, type DiskFile } from '../env/disk.ts'
-import { baseOffset, batchSize, BATCH_OVERHEAD, lastOffset } from '../protocol/record-batch.ts'
+import type { Logger } from '../env/env.ts'
+import { baseOffset, batchSize, checkBatch, lastOffset } from '../protocol/record-batch.ts'
 import { HeaderScan } from './header-scan.ts'
 import {
   DELETED_SUFFIX,
@@ -13,16 +14,19 @@ import {
   TRANSACTION_INDEX_SUFFIX,
 } from './file-names.ts'
 import { OffsetIndex } from './offset-index.ts'
-import { EMPTY_SLICE, PooledSlice, type ReadBuffers } from './read-buffers.ts'
+import { EMPTY_SLICE, type ReadBuffers } from './read-buffers.ts'
 import { RecentBatches } from './recent-batches.ts'
 import type { Resident, ResidentSegments } from './resident-segments.ts'
+import { SegmentReader } from './segment-reader.ts'
 import { TimeIndex, type TimeIndexEntry } from './time-index.ts'
+import { timeIndexEndsRight } from './time-index-check.ts'
 import { TransactionIndex } from './transaction-index.ts'
 import type { LogConfig, LogSlice, ReadOptions } from './types.ts'
 
 /** What the segments of a manager share. */
 export interface SegmentHost {
   readonly disk: Disk
+  readonly logger: Logger
   readonly buffers: ReadBuffers
   readonly residents: ResidentSegments
 }
@@ -36,8 +40,6 @@ export interface Chunk {
   /** Last offset of the first batch with that timestamp. */
   readonly offsetOfMaxTimestamp: number
 }
-
-const REMEMBERED_READERS = 8
 
 /** A compacted log also rolls so that no record stays out of the cleaner's reach for longer than it may (KIP-354). */
 function longestAgeMs({ cleanupPolicy, segmentMs, maxCompactionLagMs }: LogConfig): number {
@@ -59,10 +61,10 @@ export class Segment implements Resident {
   /** Max timestamp of the first batch: what segment.ms counts from. null: not known. */
   #rollTimestampMs: number | null = null
   #bytesSinceIndexEntry = 0
-  /** Where the last few readers stopped: offset and position. */
-  #readerOffsets: number[] = []
-  #readerPositions: number[] = []
-  #nextReader = 0
+  readonly #reader: SegmentReader
+  /** The index files were compared with the records, as far as that is cheap. */
+  #indexesChecked = false
+  #indexesMended = false
   createdMs: number
   isActive = true
   recentlyUsed = false
@@ -83,7 +85,9 @@ export class Segment implements Resident {
     this.baseOffset = baseOffset
     this.createdMs = state.createdMs
     this.#sizeBytes = state.isNew ? 0 : -1
+    this.#reader = new SegmentReader(host.buffers, this)
     if (state.isNew) {
+      this.#indexesChecked = true
       this.#offsetIndex = new OffsetIndex(baseOffset)
       this.#timeIndex = new TimeIndex(baseOffset)
     }
@@ -132,6 +136,8 @@ export class Segment implements Resident {
     const intact =
       offsetBytes !== null && offsets.load(offsetBytes) && timeBytes !== null && times.load(timeBytes)
     if (!intact) this.rebuildIndexes()
+    else if (!this.#indexesChecked && this.sizeBytes > 0 && !timeIndexEndsRight(this)) this.mendIndexes()
+    this.#indexesChecked = true
     this.#host.residents.admit(this)
     return { offsets, times }
   }
@@ -151,16 +157,60 @@ export class Segment implements Resident {
     return stat !== null && stat.size % 8 === 0
   }
 
-  /** From the batch headers, by the rule of recovery: an entry for each batch more than the interval after the last. */
-  rebuildIndexes(indexIntervalBytes = 4096): void {
+  /**
+   * An index entry was found to be wrong: both are made anew, once. False where that was done before, or where the batches
+   * are damaged too; then what the indexes say is best not used. Throws DiskError.
+   */
+  mendIndexes(): boolean {
+    if (this.#indexesMended) return false
+    this.#indexesMended = true
+    const [offsets, times, largest] = [this.#offsetIndex, this.#timeIndex, this.#largest]
+    this.#offsetIndex = null
+    this.#timeIndex = null
+    const isWhole = this.rebuildIndexes()
+    if (!isWhole) [this.#offsetIndex, this.#timeIndex, this.#largest] = [offsets, times, largest]
+    const message = isWhole
+      ? 'indexes are wrong, made anew from the batches'
+      : 'indexes and batches are damaged'
+    this.#host.logger.log('warn', message, { path: this.path(LOG_SUFFIX) })
+    return isWhole
+  }
+
+  /**
+   * From the batch headers, by the rule of recovery: an entry for each batch more than the interval after the last. False
+   * where they cannot be followed to the end.
+   */
+  rebuildIndexes(indexIntervalBytes = 4096): boolean {
     this.beginRebuild()
-    const scan = new HeaderScan(this.file(), 0, this.sizeBytes)
+    const scan = this.scan(0)
     let lastEntryPosition = 0
     while (scan.next()) {
       lastEntryPosition = this.rebuildEntry(scan, lastEntryPosition, indexIntervalBytes)
     }
     scan.done()
     this.endRebuild()
+    return scan.position === this.sizeBytes
+  }
+
+  /** The batch headers from a position on, where a batch must begin. */
+  scan(position: number): HeaderScan {
+    return new HeaderScan(this.file(), position, this.sizeBytes, this.baseOffset)
+  }
+
+  /**
+   * The batch headers from at or before the batch that holds `offset` on. An index entry that leads to no batch, or past
+   * it, is damaged: then the indexes are made anew. Throws DiskError.
+   */
+  scanFrom(offset: number): HeaderScan {
+    const position = this.offsetIndex.lookup(offset)
+    const scan = this.scan(position)
+    if (position === 0) return scan
+    if (scan.next() && scan.baseOffset <= offset) {
+      scan.rewind()
+      return scan
+    }
+    scan.done()
+    return this.scan(this.mendIndexes() ? this.offsetIndex.lookup(offset) : 0)
   }
 
   beginRebuild(): void {
@@ -213,7 +263,7 @@ export class Segment implements Resident {
   /** Max timestamp of the first batch, -1 when there is none. */
   rollTimestampMs(): number {
     if (this.#rollTimestampMs === null) {
-      const scan = new HeaderScan(this.file(), 0, this.sizeBytes)
+      const scan = this.scan(0)
       this.#rollTimestampMs = scan.next() ? scan.maxTimestampMs : -1
       scan.done()
     }
@@ -262,23 +312,26 @@ export class Segment implements Resident {
   locate(offset: number): number {
     const slot = this.#recent === null ? -1 : this.#recent.find(offset)
     if (slot >= 0) return this.#recent!.position(slot)
-    const reader = this.#readerOffsets.indexOf(offset)
-    if (reader >= 0) return this.#readerPositions[reader]
-    const scan = new HeaderScan(this.file(), this.offsetIndex.lookup(offset), this.sizeBytes)
+    const known = this.#reader.positionOf(offset)
+    if (known >= 0) return known
+    const scan = this.scanFrom(offset)
     let found = false
     while (!found && scan.next()) found = scan.lastOffset >= offset
     scan.done()
-    if (!found && scan.position < this.sizeBytes) throw this.#corrupt(scan.position)
+    if (!found && scan.position !== this.sizeBytes) throw this.corrupt(scan.position)
     return scan.position
   }
 
-  #corrupt(position: number): DiskError {
+  corrupt(position: number): DiskError {
     const path = this.path(LOG_SUFFIX)
     return new DiskError('IO', path, `${path} holds no valid batch at position ${position}`)
   }
 
-  /** null when every batch of this segment ends below `offset`. */
-  read(offset: number, options: ReadOptions): LogSlice | null {
+  /**
+   * null when every batch of this segment ends below `offset`. `endOffset`: what comes after the segment begins there. Throws
+   * DiskError, also where the headers of the batches cannot be right.
+   */
+  read(offset: number, options: ReadOptions, endOffset = Infinity): LogSlice | null {
     const size = this.sizeBytes
     if (size === 0) return null
     const recent = this.#recent
@@ -286,66 +339,25 @@ export class Segment implements Resident {
     if (slot >= 0) {
       const start = recent!.position(slot)
       const end = recent!.endWithin(slot, options.maxBytes, options.upperBoundOffset, options.minOneBatch)
-      return end === start ? EMPTY_SLICE : this.#readRange(start, end)
+      return end === start ? EMPTY_SLICE : this.#reader.readRange(start, end)
     }
     const start = this.locate(offset)
-    return start === size ? null : this.#readFrom(start, options)
+    return start === size ? null : this.#reader.readFrom(start, offset, options, endOffset)
   }
 
-  #readRange(start: number, end: number): LogSlice {
-    const length = end - start
-    const buffer = this.#host.buffers.take(length)
-    this.#readExactly(buffer, length, start)
-    return new PooledSlice(this.#host.buffers, buffer, 0, length)
+  /** Of a batch that is in doubt: costs a CRC. */
+  batchIsRight(position: number): boolean {
+    const bytes = this.batchAt(position)
+    return bytes !== null && checkBatch(bytes, 0, bytes.length) === null
   }
 
-  #readExactly(buffer: Buffer, length: number, position: number): void {
-    if (this.file().read(buffer, 0, length, position) !== length) throw this.#corrupt(position)
-  }
-
-  /** Reads as much as may be wanted, then finds in memory where the last whole batch ends. */
-  #readFrom(start: number, options: ReadOptions): LogSlice {
-    const available = this.sizeBytes - start
-    const length = Math.min(available, Math.max(options.maxBytes, BATCH_OVERHEAD))
-    let buffer = this.#host.buffers.take(length)
-    this.#readExactly(buffer, length, start)
-    let end = 0
-    let nextOffset = -1
-    while (end + BATCH_OVERHEAD <= length) {
-      const size = batchSize(buffer, end)
-      if (size < BATCH_OVERHEAD || end + size > available) throw this.#corrupt(start + end)
-      if (baseOffset(buffer, end) >= options.upperBoundOffset) break
-      if (end + size > options.maxBytes && (end > 0 || !options.minOneBatch)) break
-      nextOffset = lastOffset(buffer, end) + 1
-      if (end + size > length) {
-        this.#host.buffers.give(buffer)
-        buffer = this.#host.buffers.take(size)
-        this.#readExactly(buffer, size, start)
-      }
-      end += size
-    }
-    if (end === 0) {
-      this.#host.buffers.give(buffer)
-      return EMPTY_SLICE
-    }
-    this.#rememberReader(nextOffset, start + end)
-    return new PooledSlice(this.#host.buffers, buffer, 0, end)
-  }
-
-  #rememberReader(offset: number, position: number): void {
-    this.#readerOffsets[this.#nextReader] = offset
-    this.#readerPositions[this.#nextReader] = position
-    this.#nextReader = (this.#nextReader + 1) % REMEMBERED_READERS
-  }
-
-  /** The offset after the last batch; the base when there is none. Found from the last index entry on. */
-  findNextOffset(): number {
-    const scan = new HeaderScan(this.file(), this.offsetIndex.lookup(Number.MAX_SAFE_INTEGER), this.sizeBytes)
-    let next = this.baseOffset
-    while (scan.next()) next = scan.lastOffset + 1
+  /** null where none can be. */
+  batchAt(position: number): Buffer | null {
+    const scan = this.scan(position)
+    const bytes = scan.next() ? Buffer.allocUnsafe(scan.sizeBytes) : null
     scan.done()
-    if (scan.position < this.sizeBytes) throw this.#corrupt(scan.position)
-    return next
+    if (bytes !== null && this.file().read(bytes, 0, bytes.length, position) < bytes.length) return null
+    return bytes
   }
 
   /** Drops the batches that end at or above `offset`. Gives it, or where a batch began that held it. Throws DiskError. */
@@ -359,7 +371,7 @@ export class Segment implements Resident {
     }
     const last = this.timeIndex.lastEntry()
     this.#largest = last
-    const scan = new HeaderScan(this.file(), this.offsetIndex.lookup(last.offset), this.sizeBytes)
+    const scan = this.scanFrom(last.offset)
     while (scan.next()) {
       if (scan.maxTimestampMs > this.#largest.timestampMs) {
         this.#largest = { timestampMs: scan.maxTimestampMs, offset: scan.lastOffset }
@@ -371,7 +383,7 @@ export class Segment implements Resident {
 
   /** Of the batch at a position; Infinity at the end. */
   #baseOffsetAt(position: number): number {
-    const scan = new HeaderScan(this.file(), position, this.sizeBytes)
+    const scan = this.scan(position)
     const base = scan.next() ? scan.baseOffset : Infinity
     scan.done()
     return base
@@ -386,9 +398,7 @@ export class Segment implements Resident {
     this.timeIndex.truncateTo(offset)
     this.transactions.truncateTo(offset)
     this.#recent?.clear()
-    this.#readerOffsets = []
-    this.#readerPositions = []
-    this.#nextReader = 0
+    this.#reader.forget()
     this.#bytesSinceIndexEntry = 0
   }
 

@@ -2,15 +2,17 @@ import { describe, expect, it } from 'vitest'
 import { DiskError, type Disk, type DiskFile } from '../../src/env/disk.ts'
 import { buildBatch } from '../../src/protocol/record-batch.ts'
 import { ReadBuffers } from '../../src/log/read-buffers.ts'
+import { LineLogger } from './log-fixture.ts'
 import { ResidentSegments } from '../../src/log/resident-segments.ts'
 import { Segment } from '../../src/log/segment.ts'
 
 const MAX_SEGMENTS = 512
 const MAX_INDEX_BYTES = 64 * 1024 * 1024
 
-const batch = buildBatch({ records: [{ timestampMs: 5, key: null, value: null }] })
+const batchAt = (offset: number): Buffer =>
+  buildBatch({ baseOffset: offset, records: [{ timestampMs: offset, key: null, value: null }] })
 
-/** A disk on which every segment has the same batch and indexes of `entries` entries. Counts what is open. */
+/** A disk on which every segment has the same batches and indexes of `entries` entries. Counts what is open. */
 class SameSegments {
   open = 0
   mostOpen = 0
@@ -18,15 +20,16 @@ class SameSegments {
   readonly #files: Record<string, Buffer>
 
   constructor(entries: number) {
+    const batches = Array.from({ length: entries + 1 }, (_, offset) => batchAt(offset))
     const index = Buffer.alloc(8 * entries)
     const timeIndex = Buffer.alloc(12 * entries)
     for (let entry = 0; entry < entries; entry++) {
       index.writeInt32BE(entry + 1, 8 * entry)
-      index.writeInt32BE(entry + 1, 8 * entry + 4)
+      index.writeInt32BE((entry + 1) * batches[0].length, 8 * entry + 4)
       timeIndex.writeInt32BE(entry + 1, 12 * entry + 4)
       timeIndex.writeInt32BE(entry + 1, 12 * entry + 8)
     }
-    this.#files = { log: batch, index, timeindex: timeIndex }
+    this.#files = { log: Buffer.concat(batches), index, timeindex: timeIndex }
     const part = {
       open: (path: string) => this.#openFile(path),
       readFile: (path: string) => this.#content(path),
@@ -58,9 +61,9 @@ class SameSegments {
 function lookInto(count: number, entries: number) {
   const world = new SameSegments(entries)
   const residents = new ResidentSegments({ maxSegments: MAX_SEGMENTS, maxIndexBytes: MAX_INDEX_BYTES })
-  const host = { disk: world.disk, buffers: new ReadBuffers(), residents }
+  const host = { disk: world.disk, logger: new LineLogger(), buffers: new ReadBuffers(), residents }
   const segments = Array.from({ length: count }, (_, number) => {
-    const segment = new Segment(host, '/data/t-0', number * 1_000_000, { createdMs: 0, isNew: false })
+    const segment = new Segment(host, `/data/t-${number}`, 0, { createdMs: 0, isNew: false })
     segment.isActive = false
     return segment
   })
