@@ -8,8 +8,9 @@ import type { LastRecord } from './cleaner/cleanable-log.ts'
 import { endMarkerAt, producedBatchAt, recordProducer } from './produced-batch.ts'
 import { replayProducers } from './producer-replay.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
-import type { CompletedTransaction, ProducerState, ProducerVerdict } from './producer-state.ts'
+import { ProducerState, type ProducerVerdict } from './producer-state.ts'
 import type { Segment } from './segment.ts'
+import { rebuildTransactions } from './transaction-check.ts'
 import type { AppendOutcome } from './types.ts'
 
 export interface ProducerHost {
@@ -117,14 +118,27 @@ export class LogProducers {
     for (let at = 0; at < bytes.length; at += batch.batchSize(bytes, at)) {
       if (batch.producerId(bytes, at) < 0) continue
       const completed = recordProducer(this.state(), bytes, at)
-      if (completed?.isAborted) this.#recordAbort(completed, active)
+      if (completed?.isAborted) active.transactions.append(this.#producers.abortedEntryOf(completed))
     }
   }
 
-  #recordAbort({ producerId, firstOffset, lastOffset }: CompletedTransaction, active: Segment): void {
-    const open = this.#producers.firstOpenTransactionOffset()
-    const lastStableOffset = open < 0 ? lastOffset + 1 : open
-    active.transactions.append({ producerId, firstOffset, lastOffset, lastStableOffset })
+  /** Its transaction index was found to be wrong. Throws DiskError. */
+  rebuildTransactions(segment: Segment): void {
+    const { segments, logStartOffset } = this.#parts.extent()
+    const { host } = this.#parts
+    const producers = new ProducerState()
+    replayProducers({
+      segments: segments.filter(({ baseOffset }) => baseOffset < segment.baseOffset),
+      offset: segment.baseOffset,
+      logStartOffset,
+      snapshots: this.#snapshots,
+      producers,
+      nowMs: host.nowMs(),
+      producerIdExpirationMs: host.producerIdExpirationMs,
+    })
+    rebuildTransactions(segment, producers)
+    const path = segment.transactions.path
+    host.logger.log('warn', 'transaction index is wrong, made anew from the batches', { path })
   }
 
   /** What each active producer wrote last. Throws DiskError. */

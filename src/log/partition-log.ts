@@ -114,6 +114,7 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
       namesAreDurable: parts.loaded.wasClean,
     })
     this.#epochs.rebuild = () => epochStartsOf(this.#segments.all)
+    this.#segments.rebuildTransactions = (segment) => this.#producers.rebuildTransactions(segment)
   }
 
   get topicId(): string {

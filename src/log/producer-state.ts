@@ -4,6 +4,7 @@
  */
 import { ErrorCode } from '../protocol/error-codes.ts'
 import { ProducerEntry, type ProducedBatch, type ProducerBatch } from './producer-entry.ts'
+import type { AbortedTransactionEntry } from './transaction-index.ts'
 
 export interface EndMarker {
   readonly producerId: number
@@ -142,6 +143,12 @@ export class ProducerState {
       if (first < 0 || transactionFirstOffset < first) first = transactionFirstOffset
     }
     return first
+  }
+
+  /** Of a transaction that was just aborted, as the transaction index names it. */
+  abortedEntryOf({ producerId, firstOffset, lastOffset }: CompletedTransaction): AbortedTransactionEntry {
+    const open = this.firstOpenTransactionOffset()
+    return { producerId, firstOffset, lastOffset, lastStableOffset: open < 0 ? lastOffset + 1 : open }
   }
 
   /** Replaces everything by what a snapshot held. */

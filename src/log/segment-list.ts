@@ -5,7 +5,8 @@ import { EMPTY_SLICE } from './read-buffers.ts'
 import { lastAtOrBelow } from './search.ts'
 import { Segment, type Chunk, type SegmentHost } from './segment.ts'
 import { findByTimestamp, findMaxTimestamp } from './timestamp-lookup.ts'
-import { abortedBetween, type AbortedTransactionEntry } from './transaction-index.ts'
+import { transactionsAreRight } from './transaction-check.ts'
+import { abortedBetween, type AbortedTransactionEntry, type TransactionIndex } from './transaction-index.ts'
 import type { LogConfig, LogSlice, ReadOptions, TimestampOffset } from './types.ts'
 
 export interface SegmentListHost extends SegmentHost {
@@ -22,6 +23,8 @@ export class SegmentList {
   #jitterMs: number | null = null
   /** Counts deletions and truncations: what was read before may be gone. */
   cuts = 0
+  /** Asked where the transaction index of a segment is wrong. Throws DiskError. */
+  rebuildTransactions: (segment: Segment) => void = () => {}
 
   constructor(host: SegmentListHost, directory: string, segments: readonly Segment[]) {
     this.#host = host
@@ -128,7 +131,7 @@ export class SegmentList {
   read(offset: number, options: ReadOptions): LogSlice {
     const segments = this.#segments
     for (let index = this.indexOf(offset); index < segments.length; index++) {
-      const slice = segments[index].read(offset, options)
+      const slice = segments[index].read(offset, options, segments[index + 1]?.baseOffset)
       if (slice !== null) return slice
     }
     return EMPTY_SLICE
@@ -136,9 +139,17 @@ export class SegmentList {
 
   /** Those with records, or their marker, in [fromOffset, upperBoundOffset). */
   abortedTransactions(fromOffset: number, upperBoundOffset: number): AbortedTransactionEntry[] {
-    const segments = this.#segments.slice(this.indexOf(fromOffset))
-    const indexes = segments.map(({ transactions }) => transactions)
-    return abortedBetween(indexes, fromOffset, upperBoundOffset)
+    return abortedBetween(this.#transactionsFrom(this.indexOf(fromOffset)), fromOffset, upperBoundOffset)
+  }
+
+  /** Looked at when they are first asked for. */
+  *#transactionsFrom(index: number): Generator<TransactionIndex> {
+    for (const segment of this.#segments.slice(index)) {
+      const { transactions } = segment
+      if (!transactions.isChecked && !transactionsAreRight(segment)) this.rebuildTransactions(segment)
+      transactions.isChecked = true
+      yield transactions
+    }
   }
 
   offsetForTimestamp(timestampMs: number, logStartOffset: number): TimestampOffset | null {

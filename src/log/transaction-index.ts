@@ -29,10 +29,16 @@ function decodeTransactionIndex(bytes: Buffer): AbortedTransactionEntry[] | null
   const entries: AbortedTransactionEntry[] = []
   for (let at = 0; at < bytes.length; at += TRANSACTION_INDEX_ENTRY_BYTES) {
     const entry = decodeTransactionIndexEntry(bytes, at)
-    if (entry === null) return null
+    if (entry === null || !canFollow(entry, entries.at(-1)?.lastOffset ?? -1)) return null
     entries.push(entry)
   }
   return entries
+}
+
+function canFollow(entry: AbortedTransactionEntry, lastOffsetBefore: number): boolean {
+  const { producerId, firstOffset, lastOffset, lastStableOffset } = entry
+  const isOrdered = firstOffset >= 0 && firstOffset <= lastOffset && lastOffset > lastOffsetBefore
+  return isOrdered && producerId >= 0 && lastStableOffset >= 0 && lastStableOffset <= lastOffset + 1
 }
 
 /** null when its version is not 0. */
@@ -52,6 +58,8 @@ export class TransactionIndex {
   #entries: AbortedTransactionEntry[] | null = null
   /** The file has entries that no sync has covered. Kept by whoever syncs it. */
   isDirty = false
+  /** Its entries were compared with the batches. Kept by whoever does that (transaction-check.ts). */
+  isChecked = false
 
   constructor(disk: Disk, path: string) {
     this.#disk = disk
@@ -115,7 +123,7 @@ export class TransactionIndex {
 
 /** What a reader of [fromOffset, upperBoundOffset) must leave out; `indexes` from the segment of `fromOffset` on. */
 export function abortedBetween(
-  indexes: readonly TransactionIndex[],
+  indexes: Iterable<TransactionIndex>,
   fromOffset: number,
   upperBoundOffset: number,
 ): AbortedTransactionEntry[] {
