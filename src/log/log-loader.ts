@@ -22,7 +22,7 @@ import { HeaderScan } from './header-scan.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { convertOldSegments } from './old-segments.ts'
 import { epochStartsOf } from './epoch-scan.ts'
-import { recoverSegment, type Recovered } from './segment-recovery.ts'
+import { findNextOffset, recoverSegment, type Recovered } from './segment-recovery.ts'
 import { Segment, type SegmentHost } from './segment.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerState } from './producer-state.ts'
@@ -69,12 +69,15 @@ export function loadLog(request: LoadRequest): LoadedLog {
   if (segments.length === 0) return emptied(request)
 
   if (!request.clean) request.snapshots.removeBroken()
-  recoverWhereNeeded(request, segments, new Set(names))
-  if (!request.clean) removeEmptyTail(request, segments)
+  const cutBase = recoverWhereNeeded(request, segments, new Set(names))
+  if (!request.clean) removeEmptyTail(request, segments, cutBase)
   const logEndOffset = endOf(request, segments)
   for (const segment of segments) segment.isActive = segment === segments.at(-1)
-  if (logEndOffset < request.logStartOffset) return dropAll(request, segments, logEndOffset)
-  const logStartOffset = Math.max(request.logStartOffset, segments[0].baseOffset)
+  if (logEndOffset < (request.recoveryPoint ?? 0)) logLostEnd(request, logEndOffset)
+  const isBeyond = logEndOffset < request.logStartOffset
+  if (isBeyond && !request.clean) return dropAll(request, segments, logEndOffset)
+  if (isBeyond) logWrongStart(request, logEndOffset)
+  const logStartOffset = Math.max(isBeyond ? 0 : request.logStartOffset, segments[0].baseOffset)
   if (!request.clean) {
     request.epochs.truncateFromEnd(logEndOffset)
     request.epochs.truncateFromStart(logStartOffset)
@@ -111,6 +114,18 @@ function dropAll(request: LoadRequest, segments: Segment[], logEndOffset: number
   })
   for (const segment of segments) removeSegmentFiles(request, segment)
   return emptied(request)
+}
+
+/** Cut at the end of a batch, by whatever it was: the files alone would not tell. */
+function logLostEnd({ logger, directory, recoveryPoint }: LoadRequest, logEndOffset: number): void {
+  const fields = { path: directory, logEndOffset, recoveryPoint }
+  logger.log('warn', 'log ends below what was flushed of it', fields)
+}
+
+/** A clean stop loses no end: it is the checkpoint that is wrong. */
+function logWrongStart({ logger, directory, logStartOffset }: LoadRequest, logEndOffset: number): void {
+  const fields = { path: directory, logEndOffset, logStartOffset }
+  logger.log('warn', 'checkpoint has a log start beyond the end, going on without it', fields)
 }
 
 function removeSegmentFiles(request: LoadRequest, segment: Segment): void {
@@ -165,7 +180,7 @@ function finishSwaps(request: LoadRequest, swaps: readonly string[]): void {
 function nextOffsetOfFile(host: SegmentHost, path: string, baseOffset: number): number {
   const file = host.disk.open(path, 'read')
   try {
-    const scan = new HeaderScan(file, 0, file.size())
+    const scan = new HeaderScan(file, 0, file.size(), baseOffset)
     let next = baseOffset
     while (scan.next()) next = scan.lastOffset + 1
     scan.done()
@@ -194,7 +209,8 @@ function openSegments(request: LoadRequest, names: readonly string[]): Segment[]
     .map((base) => new Segment(host, directory, base, { createdMs: request.nowMs, isNew: false }))
 }
 
-function recoverWhereNeeded(request: LoadRequest, segments: Segment[], names: ReadonlySet<string>): void {
+/** Gives the base of the segment that the log was cut in; -1 where it was not. */
+function recoverWhereNeeded(request: LoadRequest, segments: Segment[], names: ReadonlySet<string>): number {
   const { epochs, clean, recoveryPoint } = request
   const firstUnflushed = clean ? segments.length : indexOfSegment(segments, recoveryPoint ?? 0)
   for (let index = 0; index < firstUnflushed; index++) {
@@ -202,11 +218,13 @@ function recoverWhereNeeded(request: LoadRequest, segments: Segment[], names: Re
     const indexed = names.has(offsetFileName(segment.baseOffset, OFFSET_INDEX_SUFFIX))
     if (!indexed || segment.transactions.isBroken()) recoverFlushed(request, segments, index)
   }
-  if (clean) return
+  if (clean) return -1
+  let cutBase = -1
   epochs.rebuild = () => epochStartsOf(segments.slice(0, firstUnflushed))
   epochs.truncateFromEnd(segments[firstUnflushed].baseOffset)
   for (let index = firstUnflushed; index < segments.length; index++) {
     const { cutBytes, nextOffset } = recover(request, segments, index, epochs)
+    if (cutBytes > 0) cutBase = segments[index].baseOffset
     const reason =
       cutBytes > 0 ? 'the one before was cut' : reasonToStop(request, segments[index + 1], nextOffset)
     if (reason === null) continue
@@ -214,6 +232,7 @@ function recoverWhereNeeded(request: LoadRequest, segments: Segment[], names: Re
     logRemoved(request, doomed, reason)
     for (const segment of doomed) removeSegmentFiles(request, segment)
   }
+  return cutBase
 }
 
 /** Why what follows a whole segment is not what followed it; null when it is. */
@@ -227,12 +246,16 @@ function reasonToStop(request: LoadRequest, next: Segment | undefined, nextOffse
   return isLost ? `the one before ends at ${nextOffset}` : null
 }
 
-/** Files that were made for records which never came to lie in them, nor did those before them. */
-function removeEmptyTail(request: LoadRequest, segments: Segment[]): void {
+/**
+ * Files that were made for records which never came to lie in them, nor did those before them. `cutBase`: of the segment that
+ * was cut; in a compacted log its name alone may know how far the offsets had come.
+ */
+function removeEmptyTail(request: LoadRequest, segments: Segment[], cutBase: number): void {
   while (segments.length > 1) {
     const last = segments[segments.length - 1]
     const before = segments[segments.length - 2]
-    if (last.sizeBytes > 0 || before.findNextOffset() === last.baseOffset) return
+    if (request.mayHaveGaps && last.baseOffset === cutBase) return
+    if (last.sizeBytes > 0 || findNextOffset(before) === last.baseOffset) return
     segments.pop()
     logRemoved(request, [last], 'it is empty, and the one before ends below it')
     removeSegmentFiles(request, last)
@@ -310,11 +333,11 @@ function indexOfSegment(segments: readonly Segment[], offset: number): number {
 function endOf(request: LoadRequest, segments: Segment[]): number {
   const last = segments[segments.length - 1]
   try {
-    return last.findNextOffset()
+    return findNextOffset(last)
   } catch (error) {
     // The marker said clean, the end of the file says otherwise.
     if (!(error instanceof DiskError) || error.code !== 'IO') throw error
     recover(request, segments, segments.length - 1, null)
-    return last.findNextOffset()
+    return findNextOffset(last)
   }
 }

@@ -40,8 +40,13 @@ export function recoverSegment(segment: Segment, target: RecoveryTarget): Recove
     let at = window.hold(position, BATCH_OVERHEAD)
     const claimed = available < BATCH_OVERHEAD ? 0 : batch.batchSize(window.buffer, at)
     if (claimed <= available) at = window.hold(position, claimed)
+    reason = reasonToCut(segment, window.buffer, at, { available, nextOffset })
+    if (reason === null && batch.baseOffset(window.buffer, at) > nextOffset) {
+      // No CRC covers the base: a gap is one only where the next batch does not begin in it.
+      at = window.hold(position, Math.min(available, claimed + BATCH_OVERHEAD))
+      reason = reasonToDoubt(window.buffer, at, available)
+    }
     const { buffer } = window
-    reason = reasonToCut(segment, buffer, at, { available, nextOffset })
     if (reason !== null) break
     const lastOffset = batch.lastOffset(buffer, at)
     const maxTimestampMs = batch.maxTimestamp(buffer, at)
@@ -83,13 +88,37 @@ function reasonToCut(
   return segment.offsetIndex.canHold(batch.lastOffset(buffer, at)) ? null : `offset ${baseOffset} is too far`
 }
 
+/** Of a batch that does not begin where the one before it ends: the one after it must not lie below. */
+function reasonToDoubt(buffer: Buffer, at: number, available: number): string | null {
+  const size = batch.batchSize(buffer, at)
+  const next = at + size
+  if (size + BATCH_OVERHEAD > available || batch.magic(buffer, next) !== batch.MAGIC_V2) return null
+  const [last, base] = [batch.lastOffset(buffer, at), batch.baseOffset(buffer, next)]
+  return base > last ? null : `offset ${base} after ${last}, where none was missing`
+}
+
 function recordBatch(segment: Segment, buffer: Buffer, at: number, target: RecoveryTarget): void {
   const epoch = batch.partitionLeaderEpoch(buffer, at)
   if (epoch !== target.epochs?.latestEpoch) target.epochs?.assign(epoch, batch.baseOffset(buffer, at))
   const completed = recordProducer(target.producers, buffer, at)
   if (completed === null || !completed.isAborted) return
-  const open = target.producers.firstOpenTransactionOffset()
-  const { producerId, firstOffset, lastOffset } = completed
-  const lastStableOffset = open < 0 ? lastOffset + 1 : open
-  segment.transactions.append({ producerId, firstOffset, lastOffset, lastStableOffset })
+  segment.transactions.append(target.producers.abortedEntryOf(completed))
+}
+
+/**
+ * The offset after the last batch; the base when there is none. Found from the last index entry on; the last batch is looked
+ * at whole, for what is appended next follows it. Throws DiskError where it is none.
+ */
+export function findNextOffset(segment: Segment): number {
+  const scan = segment.scanFrom(Number.MAX_SAFE_INTEGER)
+  let next = segment.baseOffset
+  let lastPosition = -1
+  while (scan.next()) {
+    next = scan.lastOffset + 1
+    lastPosition = scan.position
+  }
+  scan.done()
+  if (scan.position !== segment.sizeBytes) throw segment.corrupt(scan.position)
+  if (lastPosition >= 0 && !segment.batchIsRight(lastPosition)) throw segment.corrupt(lastPosition)
+  return next
 }
