@@ -20,6 +20,8 @@ export interface Started {
   /** Spawn to ready line. */
   readonly readyMs: number
   readonly spawnedAt: number
+  /** The end of what it has said on both outputs. */
+  readonly lastWords: () => string
   /** Signals it and waits until it is gone; -9 follows after a minute. */
   readonly stop: (signal?: NodeJS.Signals) => Promise<void>
 }
@@ -50,7 +52,13 @@ export function startServer(command: string, args: readonly string[], ready: Reg
       said = (said + chunk.toString()).slice(-8000)
       if (isReady || !ready.test(said)) return
       isReady = true
-      resolve({ pid: child.pid!, readyMs: performance.now() - spawnedAt, spawnedAt, stop })
+      resolve({
+        pid: child.pid!,
+        readyMs: performance.now() - spawnedAt,
+        spawnedAt,
+        lastWords: () => said,
+        stop,
+      })
     }
     child.stdout.on('data', onOutput)
     child.stderr.on('data', onOutput)

@@ -12,6 +12,8 @@ export interface SegmentShape {
   readonly valueBytes: number
   /** An index entry for each batch that begins more than so many bytes after the last entry's. */
   readonly indexIntervalBytes: number
+  /** So many different keys of eight digits, spread over the offsets; none when it is left out. */
+  readonly keys?: number
 }
 
 export interface SegmentFiles {
@@ -33,17 +35,35 @@ function varint(value: number): number[] {
   return bytes
 }
 
-/** A record without key and headers: its head up to the value. Offset and timestamp deltas are the same number. */
-function recordHead(delta: number, valueBytes: number): Buffer {
-  const body = [0, ...varint(delta), ...varint(delta), 1, ...varint(valueBytes)]
+const KEY_BYTES = 8
+const NO_KEY = [1]
+
+/** A record without headers: its head up to the value. Offset and timestamp deltas are the same number. */
+function recordHead(delta: number, { valueBytes, keys }: SegmentShape): Buffer {
+  const key = keys === undefined ? NO_KEY : [...varint(KEY_BYTES), ...Buffer.alloc(KEY_BYTES)]
+  const body = [0, ...varint(delta), ...varint(delta), ...key, ...varint(valueBytes)]
   return Buffer.from([...varint(body.length + valueBytes + 1), ...body])
 }
 
-function batchTemplate({ recordsPerBatch, valueBytes }: SegmentShape): Buffer {
+/** Writes the key of every record; they are equally long, so that each lies where it lay in the template. */
+function writeKeys(batch: Buffer, firstOffset: number, { keys, recordsPerBatch, valueBytes }: SegmentShape) {
+  const valueAndRest = varint(valueBytes).length + valueBytes + 1
+  let at = HEADER_BYTES
+  for (let delta = 0; delta < recordsPerBatch; delta++) {
+    const body = 1 + 2 * varint(delta).length + 1 + KEY_BYTES + valueAndRest
+    const keyAt = at + varint(body).length + 1 + 2 * varint(delta).length + 1
+    const key = (Math.imul(firstOffset + delta, 2654435761) >>> 0) % keys!
+    batch.write(String(key).padStart(KEY_BYTES, '0'), keyAt, 'latin1')
+    at += varint(body).length + body
+  }
+}
+
+function batchTemplate(shape: SegmentShape): Buffer {
+  const { recordsPerBatch, valueBytes } = shape
   const value = Buffer.alloc(valueBytes)
   for (let at = 0; at < valueBytes; at++) value[at] = (Math.imul(at + 7, 2654435761) >>> 24) & 127
   const records = Array.from({ length: recordsPerBatch }, (_, delta) => [
-    recordHead(delta, valueBytes),
+    recordHead(delta, shape),
     value,
     Buffer.of(0),
   ])
@@ -75,6 +95,7 @@ export function segmentFiles(baseOffset: number, shape: SegmentShape): SegmentFi
     log.writeBigInt64BE(BigInt(first), position)
     log.writeBigInt64BE(BigInt(FIRST_TIMESTAMP_MS + first), position + 27)
     log.writeBigInt64BE(BigInt(FIRST_TIMESTAMP_MS + last), position + 35)
+    if (shape.keys !== undefined) writeKeys(log.subarray(position, position + template.length), first, shape)
     log.writeUInt32BE(crc32c(log.subarray(position + 21, position + template.length)), position + 17)
     if (sinceEntry > indexIntervalBytes) {
       index.writeInt32BE(last - baseOffset, 8 * entries)

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const METADATA = 3
 const CREATE_TOPICS = 19
 const DELETE_TOPICS = 20
+const ALTER_CONFIGS = 33
 
 const int16 = (value: number) => Buffer.from([(value >> 8) & 255, value & 255])
 const int32 = (value: number) => Buffer.from([24, 16, 8, 0].map((shift) => (value >> shift) & 255))
@@ -109,13 +110,25 @@ export async function untilLed(wire: Wire, topic: string, partitions: number): P
 /** Kafka says that it has started a moment before its controller counts it among the brokers. */
 const INVALID_REPLICATION_FACTOR = 38
 
+export type TopicConfig = Readonly<Record<string, string>>
+
+function configArray(config: TopicConfig): Buffer {
+  const pairs = Object.entries(config)
+  return Buffer.concat([int32(pairs.length), ...pairs.flat().map(string)])
+}
+
 /** CreateTopics 0, one replica each; returns when every partition has its leader. */
-export async function createTopic(wire: Wire, topic: string, partitions: number): Promise<void> {
+export async function createTopic(
+  wire: Wire,
+  topic: string,
+  partitions: number,
+  config: TopicConfig = {},
+): Promise<void> {
   const deadline = performance.now() + 30_000
   const timeoutMs = 60_000
   const replicas = 1
   for (;;) {
-    const shape = [int32(partitions), int16(replicas), int32(0), int32(0)]
+    const shape = [int32(partitions), int16(replicas), int32(0), configArray(config)]
     const body = await wire.request(CREATE_TOPICS, 0, [int32(1), string(topic), ...shape, int32(timeoutMs)])
     const error = body.readInt16BE(4 + 2 + Buffer.byteLength(topic))
     if (error === 0) break
@@ -124,6 +137,16 @@ export async function createTopic(wire: Wire, topic: string, partitions: number)
     await sleep(20)
   }
   await untilLed(wire, topic, partitions)
+}
+
+/** AlterConfigs 0: the topic has these configs then, and no others. */
+export async function alterTopic(wire: Wire, topic: string, config: TopicConfig): Promise<void> {
+  const TOPIC = Buffer.of(2)
+  const validateOnly = Buffer.of(0)
+  const resource = [int32(1), TOPIC, string(topic), configArray(config), validateOnly]
+  const body = await wire.request(ALTER_CONFIGS, 0, resource)
+  const error = body.readInt16BE(4 + 4)
+  if (error !== 0) throw new Error(`configs of ${topic}: error ${error}`)
 }
 
 /** DeleteTopics 0. */

@@ -4,7 +4,7 @@ import { judge, readable, type Report } from '../../bench/lab/report.ts'
 import { pairedRatio, summarise } from '../../bench/lab/statistics.ts'
 import { generatedSection } from './generated-section.ts'
 
-const QUESTIONS = ['start', 'produce-fetch', 'scale', 'log', 'recovery']
+const QUESTIONS = ['start', 'produce-fetch', 'scale', 'log', 'recovery', 'compaction']
 
 function reports(): Report[] {
   const paths = QUESTIONS.map((question) => `bench/results/${question}.json`).filter((path) =>
