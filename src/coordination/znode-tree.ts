@@ -5,7 +5,7 @@
  */
 import { CoordinationError } from '../env/coordination.ts'
 import type { CreateMode, WatchEvent, ZnodeStat } from '../env/coordination.ts'
-import { isValidPath, nodeName, parentPath } from './znode-path.ts'
+import { isValidPath, nodeName, parentPath } from '../base/znode-path.ts'
 
 /** Largest data of one znode (jute.maxbuffer of a ZooKeeper server). More is BAD_ARGUMENTS. */
 const MAX_ZNODE_BYTES = 1024 * 1024
