@@ -1,9 +1,9 @@
 // Fetches what the client suites (test/kafka-compat) run and this machine lacks, and says what it fetches:
-// kcat, a JDK, Maven, gcc and librdkafka's headers from Debian's packages, Apache Kafka's jars by Maven.
+// kcat, a JDK, ZooKeeper, Maven, gcc and librdkafka's headers from Debian's packages, Apache Kafka's jars by Maven.
 // Everything that is not a Debian package lands in <repo>/.cache, which git ignores.
 //
 //   node scripts/fetch-tools.js            all of it
-//   node scripts/fetch-tools.js kcat jars  some of it: kcat, jdk, maven, c, jars, jars39, old-clients
+//   node scripts/fetch-tools.js kcat jars  some of it: kcat, jdk, zookeeper, maven, c, jars, jars39, old-clients
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -39,6 +39,10 @@ function placeOf(name) {
 const packaged = {
   kcat: { present: () => runs('kcat', '-V'), packages: ['kcat'] },
   jdk: { present: () => runs('javac', '-version'), packages: ['default-jdk-headless'] },
+  zookeeper: {
+    present: () => existsSync('/usr/share/java/zookeeper.jar'),
+    packages: ['zookeeper'],
+  },
   maven: { present: () => runs('mvn', '-v'), packages: ['maven'] },
   c: {
     present: () => runs('gcc', '--version') && existsSync('/usr/include/librdkafka/rdkafka.h'),

@@ -22,6 +22,7 @@ const suites = {
   'old-clients': { needs: ['kcat', 'jdk', 'old-clients'], run: compat('old-clients/') },
   roundtrip: { needs: ['jdk', 'jars', 'c'], run: compat('roundtrip/') },
   'side-by-side': { needs: ['kcat', 'jdk', 'jars39'], run: compat('side-by-side/') },
+  zookeeper: { needs: ['jdk', 'zookeeper'], run: compat('zookeeper/') },
   'bad-input': { needs: [], run: compat('bad-input/') },
   crash: { needs: [], run: ['--project', 'crash'] },
   smoke: { needs: [], run: compat('kafkajs/producing') },
@@ -29,14 +30,15 @@ const suites = {
 
 /** All but the smoke pass, which is a part of kafkajs; the longest first, for two rows that end together. */
 const allSuites = [
-  'roundtrip',
+  'side-by-side',
   'unit',
   'crash',
+  'roundtrip',
+  'old-clients',
   'kafkajs',
   'kcat',
   'java',
-  'side-by-side',
-  'old-clients',
+  'zookeeper',
   'bad-input',
 ]
 const ROWS = 2
