@@ -215,8 +215,9 @@ function recoverWhereNeeded(request: LoadRequest, segments: Segment[], names: Re
   const firstUnflushed = clean ? segments.length : indexOfSegment(segments, recoveryPoint ?? 0)
   for (let index = 0; index < firstUnflushed; index++) {
     const segment = segments[index]
-    const indexed = names.has(offsetFileName(segment.baseOffset, OFFSET_INDEX_SUFFIX))
-    if (!indexed || segment.transactions.isBroken()) recoverFlushed(request, segments, index)
+    const has = (suffix: string): boolean => names.has(offsetFileName(segment.baseOffset, suffix))
+    const isBroken = has(TRANSACTION_INDEX_SUFFIX) && segment.transactions.isBroken()
+    if (!has(OFFSET_INDEX_SUFFIX) || isBroken) recoverFlushed(request, segments, index)
   }
   if (clean) return -1
   let cutBase = -1

@@ -126,7 +126,7 @@ export class SegmentReader {
     }
     if (end === 0) throw this.#segment.corrupt(start)
     const following =
-      end + BATCH_OVERHEAD <= length ? baseOffset(buffer, end) : this.#baseOffsetAt(start + end)
+      end + BASE_OFFSET_BYTES <= length ? baseOffset(buffer, end) : this.#baseOffsetAt(start + end)
     if (following >= nextOffset || this.#isSound(start + last)) return { end, nextOffset }
     if (last === 0) throw this.#segment.corrupt(start)
     return { end: last, nextOffset: lastNext }

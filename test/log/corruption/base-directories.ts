@@ -104,10 +104,10 @@ function endMarker(producerId: number, isAbort: boolean, timestampMs: number): B
   return buildBatch({ records, producerId, producerEpoch: 0, transactional: true, control: true })
 }
 
-/** Three small partitions; the start of one has moved. */
+/** Two small partitions; the start of one has moved. */
 const writeSeveral: Writer = ({ log: logOf }, from, to) => {
   for (let index = from; index < to; index++) {
-    for (const partition of [0, 1, 2]) {
+    for (const partition of [0, 1]) {
       append(logOf('t', partition), { values: values(index), timestampMs: timestampOf(index) }, index >> 2)
     }
   }
