@@ -109,8 +109,11 @@ export class SegmentReader {
   #extentIn(buffer: Buffer, length: number, request: ReadRequest): { end: number; nextOffset: number } {
     const { start, offset, endOffset, options } = request
     const available = this.#segment.sizeBytes - start
-    let [last, end] = [0, 0]
-    let [lastNext, nextOffset] = [0, this.#segment.baseOffset]
+    let end = 0
+    let nextOffset = this.#segment.baseOffset
+    // Of the last batch so far: where it begins, and what had to come.
+    let last = 0
+    let lastNext = 0
     while (end + BATCH_OVERHEAD <= length) {
       const base = baseOffset(buffer, end)
       const size = batchSize(buffer, end)
@@ -120,7 +123,8 @@ export class SegmentReader {
         break
       if (base >= options.upperBoundOffset) return { end, nextOffset }
       if (end + size > options.maxBytes && (end > 0 || !options.minOneBatch)) return { end, nextOffset }
-      ;[last, lastNext] = [end, nextOffset]
+      last = end
+      lastNext = nextOffset
       nextOffset = ends + 1
       end += size
     }
