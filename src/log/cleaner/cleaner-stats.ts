@@ -2,7 +2,7 @@
 export class CleanerStats {
   /** Cleanings that were finished. */
   logsCleaned = 0
-  /** Cleanings that were ended early: the log was cut, deleted or paused, or the broker stopped. */
+  /** Cleanings that were ended early: the log was cut, deleted or moved, or the broker stopped. */
   aborted = 0
   /** Cleanings that failed. */
   failed = 0

@@ -34,8 +34,10 @@ function* fillFrom(
   transactions: CleanedTransactions,
 ): Generator<Pause, boolean> {
   const { map, firstDirtyOffset, stats } = compaction
-  const position = segment.offsetIndex.lookup(firstDirtyOffset)
-  const batches = new SegmentBatches(segment, position, compaction.windowBytes)
+  // Not by the index alone: an entry that leads too far would leave keys out.
+  const scan = segment.scanFrom(firstDirtyOffset)
+  scan.done()
+  const batches = new SegmentBatches(segment, scan.position, compaction.windowBytes)
   while (batches.next()) {
     const { bytes, at } = batches
     stats.mapBytesRead += batches.sizeBytes
