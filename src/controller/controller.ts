@@ -9,9 +9,9 @@
  * changes; reassignment.
  */
 import { CoordinationError } from '../env/coordination.ts'
-import { DiskError } from '../env/disk.ts'
 import type { CoordinationOperation, CoordinationSession } from '../env/coordination.ts'
 import type { Clock, Logger, Random, Timers } from '../env/env.ts'
+import { BrokerChannels } from './broker-channels.ts'
 import {
   ClusterState,
   newTopicState,
@@ -71,13 +71,14 @@ export class Controller {
   /** Elected, and everything has been read. */
   #active = false
   #state = new ClusterState()
-  readonly #channels = new Map<number, { epoch: number; channel: BrokerChannel }>()
-  /** Brokers that missed something: they get everything again. */
-  readonly #untold = new Set<number>()
+  readonly #channels: BrokerChannels
 
   constructor(options: ControllerOptions) {
     this.#options = options
     this.#session = options.session
+    const { logger, channelTo, timers } = options
+    const missed = (): void => void timers.after(RETRY_MS, this.#onBrokers)
+    this.#channels = new BrokerChannels({ logger, channelTo, missed })
   }
 
   get isActive(): boolean {
@@ -225,7 +226,6 @@ export class Controller {
     this.#epoch = 0
     this.#state = new ClusterState()
     this.#channels.clear()
-    this.#untold.clear()
   }
 
   async #takeOver(epoch: number, epochVersion: number): Promise<void> {
@@ -267,10 +267,10 @@ export class Controller {
     const brokers = await readBrokers(this.#session, this.#onBrokers)
     state.brokers.clear()
     for (const broker of brokers) state.brokers.set(broker.id, broker)
-    for (const id of before.keys()) if (!state.brokers.has(id)) this.#channels.delete(id)
-    const came = brokers.filter(({ id, epoch }) => before.get(id)?.epoch !== epoch || this.#untold.has(id))
+    for (const id of before.keys()) if (!state.brokers.has(id)) this.#channels.close(id)
+    const untold = this.#channels.takeUntold()
+    const came = brokers.filter(({ id, epoch }) => before.get(id)?.epoch !== epoch || untold.has(id))
     const newcomers = new Set(came.map(({ id }) => id))
-    this.#untold.clear()
     state.forgetOfflineReplicas(newcomers)
     await this.#writeLeadership(({ leader }) => leader < 0)
     const known = state.partitionStates()
@@ -427,7 +427,7 @@ export class Controller {
       if (hosted.length === 0) continue
       // A broker that could not be told keeps the topic's znodes, and with them the order to delete. So does one that has
       // the files on a disk which does not work.
-      const answers = await this.#send(broker, (channel) => channel.stopReplicas(hosted, true))
+      const answers = await this.#channels.send(broker, (channel) => channel.stopReplicas(hosted, true))
       if (answers === null || this.#state.noteOfflineReplicas(broker.id, answers).length > 0) return
     }
     await this.#writes!.removeTopic(name)
@@ -459,7 +459,7 @@ export class Controller {
         return replicas.includes(broker.id) && !offlineReplicas.includes(broker.id)
       })
       if (hosted.length === 0) continue
-      const answers = await this.#send(broker, (channel) => channel.leaderAndIsr(hosted))
+      const answers = await this.#channels.send(broker, (channel) => channel.leaderAndIsr(hosted))
       for (const { topic, partition } of this.#state.noteOfflineReplicas(broker.id, answers ?? []))
         lost.set(`${topic}-${partition}`, { topic, partition })
     }
@@ -482,30 +482,8 @@ export class Controller {
     const everything = newcomers.size > 0 ? this.#state.partitionStates() : []
     for (const broker of brokers) {
       const told = newcomers.has(broker.id) ? everything : partitions
-      await this.#send(broker, (channel) => channel.updateMetadata({ ...head, partitions: told }))
+      await this.#channels.send(broker, (channel) => channel.updateMetadata({ ...head, partitions: told }))
     }
-  }
-
-  /** null when the broker could not be told: it is told everything again later. */
-  async #send<T>(broker: BrokerInfo, call: (channel: BrokerChannel) => Promise<T> | T): Promise<T | null> {
-    try {
-      return await call(this.#channel(broker))
-    } catch (error) {
-      if (!(error instanceof CoordinationError || error instanceof DiskError)) throw error
-      const { logger, timers } = this.#options
-      logger.log('error', 'a broker could not be told', { broker: broker.id, error: error.message })
-      this.#untold.add(broker.id)
-      timers.after(RETRY_MS, this.#onBrokers)
-      return null
-    }
-  }
-
-  #channel(broker: BrokerInfo): BrokerChannel {
-    const known = this.#channels.get(broker.id)
-    if (known !== undefined && known.epoch === broker.epoch) return known.channel
-    const channel = this.#options.channelTo(broker)
-    this.#channels.set(broker.id, { epoch: broker.epoch, channel })
-    return channel
   }
 }
 

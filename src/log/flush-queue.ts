@@ -107,7 +107,7 @@ export class FlushQueue {
   async flushLast(endOffset: number, segments: readonly Segment[]): Promise<void> {
     await Promise.allSettled([this.#underWay, this.#next])
     await limited(segments, SYNCS_AT_ONCE, async (segment) => {
-      await Promise.all([segment.sync(), segment.syncIndexes()])
+      await Promise.all([segment.sync(), segment.indexes.sync()])
     })
     await this.#parts.snapshots.sync()
     this.syncNames()

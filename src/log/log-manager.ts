@@ -13,6 +13,7 @@ import { LogDirectory } from './log-directory.ts'
 import { newPartition, openPartition, type LastStop } from './partition-loader.ts'
 import type { LogHost, PartitionLog } from './partition-log.ts'
 import { PeriodicTasks } from './periodic-tasks.ts'
+import { Placement } from './placement.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { keyOf, ReplicaLogs } from './replica-logs.ts'
 import { ResidentSegments } from './resident-segments.ts'
@@ -72,8 +73,7 @@ class Manager implements LogManager {
   readonly #futures: FutureLogs
   readonly #checkpoints: LogCheckpoints
   readonly #highWatermarks = new Map<string, number>()
-  /** Directories that partitions are to be made in, by partition (AlterReplicaLogDirs before they exist). */
-  readonly #preferred = new Map<string, LogDirectory>()
+  readonly #placement: Placement
   readonly #tasks: PeriodicTasks
   readonly #cleaner: LogCleaner | null
   readonly #waitingForFlush = new Set<PartitionLog>()
@@ -102,6 +102,7 @@ class Manager implements LogManager {
     this.#hosts = new Map(
       this.#directories.map((directory) => [directory.path, this.#hostOf(directory, shared)]),
     )
+    this.#placement = new Placement(this.#directories, this.#logs)
     this.#tasks = new PeriodicTasks(env)
     this.#checkpoints = new LogCheckpoints({
       directories: this.#directories,
@@ -295,7 +296,7 @@ class Manager implements LogManager {
     if (known === undefined && !isNew && offline !== undefined) {
       throw new DiskError('IO', offline.path, `${key} is in no directory that works: it may be in another`)
     }
-    const directory = this.#directoryFor(key)
+    const directory = this.#placement.directoryFor(key)
     if (known !== undefined) this.#setStray(known, topicId)
     const place = {
       topic,
@@ -319,32 +320,11 @@ class Manager implements LogManager {
     }
   }
 
-  /** Throws DiskError when all are offline. */
-  #directoryFor(key: string): LogDirectory {
-    const preferred = this.#preferred.get(key)
-    this.#preferred.delete(key)
-    return preferred?.online ? preferred : this.#leastUsedDirectory()
-  }
-
-  #leastUsedDirectory(): LogDirectory {
-    const online = this.#directories.filter((directory) => directory.online)
-    if (online.length === 0)
-      throw new DiskError('IO', this.#directories[0].path, 'all log directories are offline')
-    if (online.length === 1) return online[0]
-    const counts = new Map(online.map(({ path }) => [path, 0]))
-    for (const { logDirectory } of this.#logs.current.values()) {
-      counts.set(logDirectory, (counts.get(logDirectory) ?? 0) + 1)
-    }
-    return online.reduce((least, other) =>
-      counts.get(other.path)! < counts.get(least.path)! ? other : least,
-    )
-  }
-
   remove(topic: string, partition: number): void {
     const key = partitionKey(topic, partition)
     const log = this.#logs.current.get(key)
     this.#futures.remove(topic, partition)
-    this.#preferred.delete(key)
+    this.#placement.forget(key)
     if (log !== undefined) return this.#moveAside(log, 'delete')
     const offline = this.#directories.find(({ online }) => !online)
     if (offline === undefined) return
@@ -360,13 +340,7 @@ class Manager implements LogManager {
   }
 
   prefer(topic: string, partition: number, path: string): void {
-    const key = partitionKey(topic, partition)
-    const lies = [this.#logs.current.get(key), this.#logs.future.get(key)]
-    if (lies.some((log) => log?.logDirectory === path)) return
-    this.#preferred.set(
-      key,
-      this.#directories.find((directory) => directory.path === path)!,
-    )
+    this.#placement.prefer(partitionKey(topic, partition), path)
   }
 
   canMove(topic: string, partition: number): boolean {

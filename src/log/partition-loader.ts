@@ -33,29 +33,22 @@ export function openPartition(
   config: LogConfig,
   last: LastStop,
 ): PartitionLog {
-  const { disk, logger } = host
   const { directory } = found
-  const names = disk.list(directory)
-  const isNew = !names.includes(LEADER_EPOCH_FILE)
-  const epochs = new LeaderEpochs(disk, `${directory}/${LEADER_EPOCH_FILE}`, { isNew, logger })
-  const snapshots = new ProducerSnapshots(disk, directory, { names, logger })
-  const producers = new ProducerState()
+  const names = host.disk.list(directory)
+  const state = stateIn(host, directory, names)
   const loaded = loadLog({
     ...last,
+    ...state,
     host,
-    logger,
+    logger: host.logger,
     directory,
     names,
     mayHaveGaps: last.wasCompacted === true || config.cleanupPolicy.includes('compact'),
     indexIntervalBytes: config.indexIntervalBytes,
     nowMs: host.nowMs(),
     producerIdExpirationMs: host.producerIdExpirationMs,
-    epochs,
-    snapshots,
-    producers,
   })
-  const parts = { config, epochs, snapshots, producers, loaded, topicId: null, isNew: false }
-  return new PartitionLog(host, { ...found, ...parts })
+  return new PartitionLog(host, { ...found, ...state, config, loaded, topicId: null, isNew: false })
 }
 
 /** One without a directory so far. */
@@ -65,14 +58,10 @@ export function newPartition(
   config: LogConfig,
   topicId: string,
 ): PartitionLog {
-  const { disk, logger } = host
-  const { directory } = place
   return new PartitionLog(host, {
     ...place,
+    ...stateIn(host, place.directory, []),
     config,
-    epochs: new LeaderEpochs(disk, `${directory}/${LEADER_EPOCH_FILE}`, { isNew: true, logger }),
-    snapshots: new ProducerSnapshots(disk, directory, { names: [], logger }),
-    producers: new ProducerState(),
     loaded: {
       segments: [],
       logStartOffset: 0,
@@ -84,4 +73,14 @@ export function newPartition(
     topicId,
     isNew: true,
   })
+}
+
+/** What a log keeps beside its segments; `names`: of the files that are there. */
+function stateIn({ disk, logger }: LogHost, directory: string, names: readonly string[]) {
+  const isNew = !names.includes(LEADER_EPOCH_FILE)
+  return {
+    epochs: new LeaderEpochs(disk, `${directory}/${LEADER_EPOCH_FILE}`, { isNew, logger }),
+    snapshots: new ProducerSnapshots(disk, directory, { names, logger }),
+    producers: new ProducerState(),
+  }
 }

@@ -29,7 +29,7 @@ export interface Recovered {
 export function recoverSegment(segment: Segment, target: RecoveryTarget): Recovered {
   const size = segment.sizeBytes
   const window = new FileWindow(segment.file(), size, BATCH_OVERHEAD)
-  segment.beginRebuild()
+  segment.indexes.beginRebuild()
   segment.transactions.clear()
   let position = 0
   let lastEntryPosition = 0
@@ -50,7 +50,7 @@ export function recoverSegment(segment: Segment, target: RecoveryTarget): Recove
     if (reason !== null) break
     const lastOffset = batch.lastOffset(buffer, at)
     const maxTimestampMs = batch.maxTimestamp(buffer, at)
-    lastEntryPosition = segment.rebuildEntry(
+    lastEntryPosition = segment.indexes.rebuildEntry(
       { position, lastOffset, maxTimestampMs },
       lastEntryPosition,
       target.indexIntervalBytes,
@@ -60,7 +60,7 @@ export function recoverSegment(segment: Segment, target: RecoveryTarget): Recove
     position += claimed
   }
   segment.cutTo(position, nextOffset)
-  segment.endRebuild()
+  segment.indexes.endRebuild()
   segment.finishIndexes()
   return { cutBytes: size - position, nextOffset, reason }
 }

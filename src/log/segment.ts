@@ -3,24 +3,15 @@ import { DiskError, type Disk, type DiskFile } from '../env/disk.ts'
 import type { Logger } from '../env/env.ts'
 import { baseOffset, batchSize, checkBatch, lastOffset } from '../protocol/record-batch.ts'
 import { HeaderScan } from './header-scan.ts'
-import {
-  DELETED_SUFFIX,
-  join,
-  LOG_SUFFIX,
-  OFFSET_INDEX_SUFFIX,
-  offsetFileName,
-  SEGMENT_SUFFIXES,
-  TIME_INDEX_SUFFIX,
-  TRANSACTION_INDEX_SUFFIX,
-} from './file-names.ts'
-import { OffsetIndex } from './offset-index.ts'
+import { DELETED_SUFFIX, join, LOG_SUFFIX, offsetFileName, SEGMENT_SUFFIXES } from './file-names.ts'
+import type { OffsetIndex } from './offset-index.ts'
 import { EMPTY_SLICE, type ReadBuffers } from './read-buffers.ts'
 import { RecentBatches } from './recent-batches.ts'
 import type { Resident, ResidentSegments } from './resident-segments.ts'
 import { SegmentReader } from './segment-reader.ts'
-import { TimeIndex, type TimeIndexEntry } from './time-index.ts'
-import { timeIndexEndsRight } from './time-index-check.ts'
-import { TransactionIndex } from './transaction-index.ts'
+import { SegmentIndexes } from './segment-indexes.ts'
+import type { TimeIndex, TimeIndexEntry } from './time-index.ts'
+import type { TransactionIndex } from './transaction-index.ts'
 import type { LogConfig, LogSlice, ReadOptions } from './types.ts'
 
 /** What the segments of a manager share. */
@@ -50,28 +41,19 @@ export class Segment implements Resident {
   readonly baseOffset: number
   readonly directory: string
   readonly #host: SegmentHost
-  readonly transactions: TransactionIndex
+  readonly indexes: SegmentIndexes
   #file: DiskFile | null = null
-  #offsetIndex: OffsetIndex | null = null
-  #timeIndex: TimeIndex | null = null
   #recent: RecentBatches | null = null
   /** -1: not asked yet */
   #sizeBytes: number
-  #largest: TimeIndexEntry | null = null
   /** Max timestamp of the first batch: what segment.ms counts from. null: not known. */
   #rollTimestampMs: number | null = null
-  #bytesSinceIndexEntry = 0
   readonly #reader: SegmentReader
-  /** The index files were compared with the records, as far as that is cheap. */
-  #indexesChecked = false
-  #indexesMended = false
   createdMs: number
   isActive = true
   recentlyUsed = false
   /** Bytes were written that no sync has covered. */
   isDirty = false
-  /** The same of the files of the offset and the time index. */
-  #indexesAreDirty = false
   #syncUnderWay: Promise<void> | null = null
 
   constructor(
@@ -86,12 +68,7 @@ export class Segment implements Resident {
     this.createdMs = state.createdMs
     this.#sizeBytes = state.isNew ? 0 : -1
     this.#reader = new SegmentReader(host.buffers, this)
-    if (state.isNew) {
-      this.#indexesChecked = true
-      this.#offsetIndex = new OffsetIndex(baseOffset)
-      this.#timeIndex = new TimeIndex(baseOffset)
-    }
-    this.transactions = new TransactionIndex(host.disk, this.path(TRANSACTION_INDEX_SUFFIX))
+    this.indexes = new SegmentIndexes(host, this, state)
   }
 
   path(suffix: string): string {
@@ -104,7 +81,7 @@ export class Segment implements Resident {
   }
 
   get indexMemoryBytes(): number {
-    return (this.#offsetIndex?.memoryBytes ?? 0) + (this.#timeIndex?.memoryBytes ?? 0)
+    return this.indexes.memoryBytes
   }
 
   file(): DiskFile {
@@ -119,77 +96,19 @@ export class Segment implements Resident {
   }
 
   get offsetIndex(): OffsetIndex {
-    return this.#offsetIndex ?? this.#loadIndexes().offsets
+    return this.indexes.offsets
   }
 
   get timeIndex(): TimeIndex {
-    return this.#timeIndex ?? this.#loadIndexes().times
+    return this.indexes.times
   }
 
-  #loadIndexes(): { offsets: OffsetIndex; times: TimeIndex } {
-    const offsets = new OffsetIndex(this.baseOffset)
-    const times = new TimeIndex(this.baseOffset)
-    const offsetBytes = this.#readOrNull(OFFSET_INDEX_SUFFIX)
-    const timeBytes = this.#readOrNull(TIME_INDEX_SUFFIX)
-    this.#offsetIndex = offsets
-    this.#timeIndex = times
-    const intact =
-      offsetBytes !== null && offsets.load(offsetBytes) && timeBytes !== null && times.load(timeBytes)
-    if (!intact) this.rebuildIndexes()
-    else if (!this.#indexesChecked && this.sizeBytes > 0 && !timeIndexEndsRight(this)) this.mendIndexes()
-    this.#indexesChecked = true
+  get transactions(): TransactionIndex {
+    return this.indexes.transactions
+  }
+
+  indexesLoaded(): void {
     this.#host.residents.admit(this)
-    return { offsets, times }
-  }
-
-  #readOrNull(suffix: string): Buffer | null {
-    try {
-      return this.#host.disk.readFile(this.path(suffix))
-    } catch (error) {
-      if (error instanceof DiskError && error.code === 'NOT_FOUND') return null
-      throw error
-    }
-  }
-
-  /** The offset index file is there and its size can be right. */
-  hasOffsetIndexFile(): boolean {
-    const stat = this.#host.disk.stat(this.path(OFFSET_INDEX_SUFFIX))
-    return stat !== null && stat.size % 8 === 0
-  }
-
-  /**
-   * An index entry was found to be wrong: both are made anew, once. False where that was done before, or where the batches
-   * are damaged too; then what the indexes say is best not used. Throws DiskError.
-   */
-  mendIndexes(): boolean {
-    if (this.#indexesMended) return false
-    this.#indexesMended = true
-    const [offsets, times, largest] = [this.#offsetIndex, this.#timeIndex, this.#largest]
-    this.#offsetIndex = null
-    this.#timeIndex = null
-    const isWhole = this.rebuildIndexes()
-    if (!isWhole) [this.#offsetIndex, this.#timeIndex, this.#largest] = [offsets, times, largest]
-    const message = isWhole
-      ? 'indexes are wrong, made anew from the batches'
-      : 'indexes and batches are damaged'
-    this.#host.logger.log('warn', message, { path: this.path(LOG_SUFFIX) })
-    return isWhole
-  }
-
-  /**
-   * From the batch headers, by the rule of recovery: an entry for each batch more than the interval after the last. False
-   * where they cannot be followed to the end.
-   */
-  rebuildIndexes(indexIntervalBytes = 4096): boolean {
-    this.beginRebuild()
-    const scan = this.scan(0)
-    let lastEntryPosition = 0
-    while (scan.next()) {
-      lastEntryPosition = this.rebuildEntry(scan, lastEntryPosition, indexIntervalBytes)
-    }
-    scan.done()
-    this.endRebuild()
-    return scan.position === this.sizeBytes
   }
 
   /** The batch headers from a position on, where a batch must begin. */
@@ -210,39 +129,12 @@ export class Segment implements Resident {
       return scan
     }
     scan.done()
-    return this.scan(this.mendIndexes() ? this.offsetIndex.lookup(offset) : 0)
-  }
-
-  beginRebuild(): void {
-    this.#offsetIndex ??= new OffsetIndex(this.baseOffset)
-    this.#timeIndex ??= new TimeIndex(this.baseOffset)
-    this.#offsetIndex.clear()
-    this.#timeIndex.clear()
-    this.#largest = { timestampMs: -1, offset: this.baseOffset }
-  }
-
-  /** Returns the position of the last entry. */
-  rebuildEntry(
-    batch: { position: number; lastOffset: number; maxTimestampMs: number },
-    lastEntryPosition: number,
-    indexIntervalBytes: number,
-  ): number {
-    if (batch.maxTimestampMs > this.#largest!.timestampMs) {
-      this.#largest = { timestampMs: batch.maxTimestampMs, offset: batch.lastOffset }
-    }
-    if (batch.position - lastEntryPosition <= indexIntervalBytes) return lastEntryPosition
-    this.#offsetIndex!.append(batch.lastOffset, batch.position)
-    this.#timeIndex!.maybeAppend(this.#largest!.timestampMs, this.#largest!.offset)
-    return batch.position
-  }
-
-  endRebuild(): void {
-    this.#timeIndex!.maybeAppend(this.#largest!.timestampMs, this.#largest!.offset)
+    return this.scan(this.indexes.mend() ? this.offsetIndex.lookup(offset) : 0)
   }
 
   /** (largest timestamp, last offset of its batch); (-1, base) when nothing has a timestamp. */
   largestTimestamp(): TimeIndexEntry {
-    return (this.#largest ??= this.timeIndex.lastEntry())
+    return this.indexes.largestTimestamp()
   }
 
   shouldRoll(chunk: Chunk, config: LogConfig, nowMs: number, jitterMs: number): boolean {
@@ -273,21 +165,12 @@ export class Segment implements Resident {
   /** Throws DiskError; then nothing was appended, though bytes may lie past the end until `cutUnfinishedWrite`. */
   append(chunk: Chunk, indexIntervalBytes: number): void {
     const position = this.sizeBytes
-    const largest = this.largestTimestamp()
-    const index = this.offsetIndex
+    this.indexes.prepare()
     this.file().write([chunk.bytes], position)
     this.isDirty = true
     this.#sizeBytes = position + chunk.bytes.length
     if (position === 0) this.#rollTimestampMs = chunk.maxTimestampMs
-    if (chunk.maxTimestampMs > largest.timestampMs) {
-      this.#largest = { timestampMs: chunk.maxTimestampMs, offset: chunk.offsetOfMaxTimestamp }
-    }
-    if (this.#bytesSinceIndexEntry > indexIntervalBytes) {
-      index.append(chunk.lastOffset, position)
-      this.timeIndex.maybeAppend(this.#largest!.timestampMs, this.#largest!.offset)
-      this.#bytesSinceIndexEntry = 0
-    }
-    this.#bytesSinceIndexEntry += chunk.bytes.length
+    this.indexes.add(chunk, position, indexIntervalBytes)
     this.#remember(chunk, position)
   }
 
@@ -369,15 +252,7 @@ export class Segment implements Resident {
       this.createdMs = nowMs
       this.#rollTimestampMs = null
     }
-    const last = this.timeIndex.lastEntry()
-    this.#largest = last
-    const scan = this.scanFrom(last.offset)
-    while (scan.next()) {
-      if (scan.maxTimestampMs > this.#largest.timestampMs) {
-        this.#largest = { timestampMs: scan.maxTimestampMs, offset: scan.lastOffset }
-      }
-    }
-    scan.done()
+    this.indexes.findLargestTimestamp()
     return end
   }
 
@@ -394,12 +269,9 @@ export class Segment implements Resident {
     if (position < this.sizeBytes) this.file().truncate(position)
     this.isDirty = true
     this.#sizeBytes = position
-    this.offsetIndex.truncateTo(offset)
-    this.timeIndex.truncateTo(offset)
-    this.transactions.truncateTo(offset)
+    this.indexes.truncateTo(offset)
     this.#recent?.clear()
     this.#reader.forget()
-    this.#bytesSinceIndexEntry = 0
   }
 
   /** The segment is full: last time index entry, index files written, memory of its batches freed. */
@@ -415,18 +287,9 @@ export class Segment implements Resident {
     this.#closeFile()
   }
 
+  /** Nothing where the segment rests: that was done then. */
   finishIndexes(): void {
-    if (this.#offsetIndex === null || this.#timeIndex === null || this.#file === null) return
-    const { timestampMs, offset } = this.largestTimestamp()
-    this.#timeIndex.maybeAppend(timestampMs, offset)
-    this.#persistIndexes()
-  }
-
-  #persistIndexes(): void {
-    const { disk } = this.#host
-    const offsetsWritten = this.#offsetIndex?.persist(disk, this.path(OFFSET_INDEX_SUFFIX)) ?? false
-    const timesWritten = this.#timeIndex?.persist(disk, this.path(TIME_INDEX_SUFFIX)) ?? false
-    if (offsetsWritten || timesWritten) this.#indexesAreDirty = true
+    if (this.#file !== null) this.indexes.finish()
   }
 
   /** Resolves when all bytes written so far are on disk. */
@@ -448,7 +311,7 @@ export class Segment implements Resident {
   async #syncFiles(): Promise<void> {
     const syncs = [this.file().sync()]
     // The indexes of a segment that is not active are complete, and not looked at again after a crash.
-    if (!this.isActive) syncs.push(this.syncIndexes())
+    if (!this.isActive) syncs.push(this.indexes.sync())
     await Promise.all(syncs)
   }
 
@@ -456,48 +319,15 @@ export class Segment implements Resident {
   syncNow(): void {
     if (!this.isDirty && this.#syncUnderWay === null) return
     this.file().syncNow()
-    const suffixes = this.isActive ? [] : [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX]
-    if (!this.isActive && this.transactions.isDirty) suffixes.push(TRANSACTION_INDEX_SUFFIX)
-    for (const suffix of suffixes) {
-      const file = this.#host.disk.open(this.path(suffix), 'write')
-      file.syncNow()
-      file.close()
-    }
+    if (!this.isActive) this.indexes.syncNow()
     this.isDirty = false
   }
 
-  /** Resolves when what was written of the indexes is on disk. */
-  async syncIndexes(): Promise<void> {
-    const suffixes = this.#indexesAreDirty ? [OFFSET_INDEX_SUFFIX, TIME_INDEX_SUFFIX] : []
-    if (this.transactions.isDirty) suffixes.push(TRANSACTION_INDEX_SUFFIX)
-    this.#indexesAreDirty = false
-    this.transactions.isDirty = false
-    try {
-      await Promise.all(suffixes.map((suffix) => this.#syncIndex(suffix)))
-    } catch (error) {
-      this.#indexesAreDirty = true
-      this.transactions.isDirty = true
-      throw error
-    }
-  }
-
-  async #syncIndex(suffix: string): Promise<void> {
-    const file = this.#host.disk.open(this.path(suffix), 'write')
-    try {
-      await file.sync()
-    } finally {
-      file.close()
-    }
-  }
-
   rest(): void {
-    // A roll or a stop that finds it at rest adds nothing. A new segment's empty indexes have no file to come back from.
+    // A roll or a stop that finds it at rest adds nothing.
     this.finishIndexes()
     this.#closeFile()
-    this.#largest ??= this.#timeIndex === null ? null : this.#timeIndex.lastEntry()
-    if (this.sizeBytes === 0) return
-    this.#offsetIndex = null
-    this.#timeIndex = null
+    this.indexes.release()
   }
 
   #closeFile(): void {

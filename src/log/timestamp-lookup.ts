@@ -23,7 +23,7 @@ export function findByTimestamp(
     }
     let found = searchSegment(search, segment.timeIndex.lookup(timestampMs))
     if (found === 'wrong entry') {
-      const isMended = segment.mendIndexes()
+      const isMended = segment.indexes.mend()
       found = searchSegment(search, isMended ? segment.timeIndex.lookup(timestampMs) : null)
     }
     if (found === 'wrong entry') throw segment.corrupt(0)
