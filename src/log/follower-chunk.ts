@@ -15,8 +15,8 @@ export function followerChunk(bytes: Buffer, logEndOffset: number, directory: st
       throw new DiskError('IO', directory, `batch at offset ${baseOffset} follows offset ${lastOffset}`)
     }
     lastOffset = batch.lastOffset(bytes, at)
-    if (batch.maxTimestamp(bytes, at) > maxTimestampMs) {
-      maxTimestampMs = batch.maxTimestamp(bytes, at)
+    if (batch.recordsMaxTimestamp(bytes, at) > maxTimestampMs) {
+      maxTimestampMs = batch.recordsMaxTimestamp(bytes, at)
       offsetOfMaxTimestamp = lastOffset
     }
   }

@@ -13,6 +13,7 @@ import {
   MAGIC_V2,
   maxTimestamp,
   producerId,
+  recordsMaxTimestamp,
 } from '../protocol/record-batch.ts'
 
 const WINDOW_BYTES = 32 * 1024
@@ -92,6 +93,11 @@ export class HeaderScan {
 
   get maxTimestampMs(): number {
     return maxTimestamp(this.#window, this.#at)
+  }
+
+  /** -1 where no record is left that has it. */
+  get recordsMaxTimestampMs(): number {
+    return recordsMaxTimestamp(this.#window, this.#at)
   }
 
   get producerId(): number {

@@ -122,7 +122,9 @@ export class SegmentIndexes {
     const scan = this.#segment.scan(0)
     let lastEntryPosition = 0
     while (scan.next()) {
-      lastEntryPosition = this.rebuildEntry(scan, lastEntryPosition, INDEX_INTERVAL_BYTES)
+      const { position, lastOffset, recordsMaxTimestampMs } = scan
+      const batch = { position, lastOffset, maxTimestampMs: recordsMaxTimestampMs }
+      lastEntryPosition = this.rebuildEntry(batch, lastEntryPosition, INDEX_INTERVAL_BYTES)
     }
     scan.done()
     this.endRebuild()
@@ -196,7 +198,7 @@ export class SegmentIndexes {
   findLargestTimestamp(): void {
     this.#largest = this.times.lastEntry()
     const scan = this.#segment.scanFrom(this.#largest.offset)
-    while (scan.next()) this.#noteTimestamp(scan.maxTimestampMs, scan.lastOffset)
+    while (scan.next()) this.#noteTimestamp(scan.recordsMaxTimestampMs, scan.lastOffset)
     scan.done()
   }
 

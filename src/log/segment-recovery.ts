@@ -49,7 +49,7 @@ export function recoverSegment(segment: Segment, target: RecoveryTarget): Recove
     const { buffer } = window
     if (reason !== null) break
     const lastOffset = batch.lastOffset(buffer, at)
-    const maxTimestampMs = batch.maxTimestamp(buffer, at)
+    const maxTimestampMs = batch.recordsMaxTimestamp(buffer, at)
     lastEntryPosition = segment.indexes.rebuildEntry(
       { position, lastOffset, maxTimestampMs },
       lastEntryPosition,

@@ -9,7 +9,7 @@ export interface IndexedSegment {
 
 /**
  * The batch that holds the last entry's offset has its timestamp, and none from the last entry of the offset index on has a
- * greater one: a few headers are read. Throws DiskError.
+ * greater one (a batch without records has none, though Kafka counts its header's): a few headers are read. Throws DiskError.
  */
 export function timeIndexEndsRight(segment: IndexedSegment): boolean {
   const { timestampMs, offset } = segment.timeIndex.lastEntry()
@@ -17,7 +17,7 @@ export function timeIndexEndsRight(segment: IndexedSegment): boolean {
   if (holder !== timestampMs) return false
   const scan = segment.scanFrom(Number.MAX_SAFE_INTEGER)
   let largestMs = -1
-  while (scan.next()) largestMs = Math.max(largestMs, scan.maxTimestampMs)
+  while (scan.next()) largestMs = Math.max(largestMs, scan.recordsMaxTimestampMs)
   scan.done()
   return largestMs <= timestampMs
 }

@@ -70,6 +70,9 @@ export const baseSequence = (bytes: Uint8Array, position: number): number =>
   int32(bytes, position + BASE_SEQUENCE_AT)
 export const recordCount = (bytes: Uint8Array, position: number): number =>
   int32(bytes, position + RECORD_COUNT_AT)
+/** As maxTimestamp, but -1 where compaction has left no record that has it. */
+export const recordsMaxTimestamp = (bytes: Uint8Array, position: number): number =>
+  recordCount(bytes, position) === 0 ? -1 : maxTimestamp(bytes, position)
 
 /** Sequence of the last record; wraps from 2^31-1 to 0. -1 when there is none. */
 export function lastSequence(bytes: Uint8Array, position: number): number {

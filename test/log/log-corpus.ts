@@ -14,6 +14,9 @@ import {
 } from '../../src/protocol/record-batch.ts'
 import type { RecordInput } from '../../src/protocol/record-batch.ts'
 import type { LogConfig, ReplicaLog } from '../../src/log/types.ts'
+import { readOffsetCheckpoint } from '../../src/log/checkpoint-file.ts'
+import { CLEANER_OFFSET_FILE, join } from '../../src/log/file-names.ts'
+import { openCompacted } from './cleaner/cleaner-fixture.ts'
 import { openLogs, START_MS } from './log-fixture.ts'
 import type { Fixture } from './log-fixture.ts'
 
@@ -91,6 +94,41 @@ export async function writeCorpus(
   return topics
 }
 
+/** Logs of repeated keys, deletion marks and transactions, compacted (a second time once the marks' time has come), and closed. */
+export async function writeCompacted(disk: Disk, directory: string): Promise<void> {
+  const config = { ...SMALL_SEGMENTS, deleteRetentionMs: 100_000 }
+  const { log: logOf, manager, time } = openCompacted({ disk, directory, config })
+  const names = ['compacted-transactional', ...codecNames.map((name) => `compacted-${name}`)]
+  const checkpoint = join(directory, CLEANER_OFFSET_FILE)
+  const cleanedUpTo = (): number[] => {
+    const { offsets } = readOffsetCheckpoint(disk, checkpoint)
+    return names.map((name) => offsets.get(`${name}-0`) ?? -1)
+  }
+  for (const horizonPasses of [false, true]) {
+    const before = cleanedUpTo()
+    if (horizonPasses) await time.advance(200_000)
+    else writeLastWords(logOf(names[1]))
+    writeTransactions(logOf(names[0]), horizonPasses ? SENDS : 0)
+    for (const [codec, name] of codecNames.entries()) {
+      writeCodec(logOf(`compacted-${name}`), codec, horizonPasses ? SENDS : 0)
+    }
+    // Time is simulated, a real disk's is not: each look at it lets the disk get on.
+    for (let looks = 0; cleanedUpTo().some((offset, index) => offset <= before[index]); looks++) {
+      if (looks > 1000) throw new Error('the logs are not compacted')
+      await time.advance(1000)
+    }
+  }
+  await manager.stop()
+}
+
+/** Of a producer that says nothing more: its record is replaced, its batch stays without it; its deletion mark goes in time. */
+function writeLastWords(log: ReplicaLog): void {
+  const [record] = recordsOf(0, 1)
+  const gone = { ...record, key: Buffer.from('gone'), value: null }
+  put(log, buildBatch({ records: [gone] }))
+  put(log, buildBatch({ records: [record], producerId: 900, producerEpoch: 0, baseSequence: 0 }))
+}
+
 function recordsOf(send: number, count = RECORDS_PER_SEND): RecordInput[] {
   return Array.from({ length: count }, (_, index) => ({
     // Strictly growing: every send brings the time index something.
@@ -106,9 +144,9 @@ function put(log: ReplicaLog, batch: Buffer, origin: 'client' | 'coordinator' = 
   if (outcome.error !== 0) throw new Error(`${log.topic}: ${JSON.stringify(outcome)}`)
 }
 
-function writeCodec(log: ReplicaLog, codec: number): void {
+function writeCodec(log: ReplicaLog, codec: number, firstSend = 0): void {
   log.startLeaderEpoch(3)
-  for (let send = 0; send < SENDS; send++) {
+  for (let send = firstSend; send < firstSend + SENDS; send++) {
     const producer = { producerId: 1000 + codec, producerEpoch: 1, baseSequence: send * RECORDS_PER_SEND }
     put(log, buildBatch({ records: recordsOf(send), codec, ...producer }))
   }
@@ -165,15 +203,15 @@ function marker(producerId: number, type: 'ABORT' | 'COMMIT', timestampMs: numbe
   })
 }
 
-/** Two producers in turn; every second transaction is aborted, the last stays open. */
-function writeTransactions(log: ReplicaLog): void {
-  for (let send = 0; send < SENDS; send++) {
+/** Two producers in turn; every second transaction is aborted, the last stays open (until what follows ends it). */
+function writeTransactions(log: ReplicaLog, firstSend = 0): void {
+  for (let send = firstSend; send < firstSend + SENDS; send++) {
     const producer = { producerEpoch: 0, baseSequence: send * 5, transactional: true }
     const codec = send % codecNames.length
     for (const producerId of [501, 502]) {
       put(log, buildBatch({ records: recordsOf(send, 5), codec, producerId, ...producer }))
     }
-    if (send === SENDS - 1) continue
+    if (send === firstSend + SENDS - 1) continue
     const timestampMs = START_MS + send * 1000 + 500
     put(log, marker(501, send % 2 === 0 ? 'COMMIT' : 'ABORT', timestampMs), 'coordinator')
     put(log, marker(502, send % 2 === 0 ? 'ABORT' : 'COMMIT', timestampMs), 'coordinator')

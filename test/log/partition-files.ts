@@ -10,6 +10,7 @@ export interface StoredBatch {
   readonly baseOffset: number
   readonly lastOffset: number
   readonly maxTimestampMs: number
+  readonly indexedTimestampMs: number
   readonly leaderEpoch: number
   readonly bytes: Buffer
 }
@@ -129,6 +130,8 @@ class FilesChecker {
         baseOffset: batch.baseOffset(bytes, at),
         lastOffset: batch.lastOffset(bytes, at),
         maxTimestampMs: batch.maxTimestamp(bytes, at),
+        // What is not there needs no index.
+        indexedTimestampMs: batch.recordCount(bytes, at) === 0 ? -1 : batch.maxTimestamp(bytes, at),
         leaderEpoch: batch.partitionLeaderEpoch(bytes, at),
         bytes: bytes.subarray(at, at + size),
       }
@@ -179,12 +182,12 @@ class FilesChecker {
       if (timestampMs <= last) this.#problem(name, `${timestampMs} after ${last}`)
       last = timestampMs
       const holder = batches.find((each) => each.lastOffset === offset)
-      if (holder?.maxTimestampMs !== timestampMs)
+      if (holder?.indexedTimestampMs !== timestampMs)
         this.#problem(name, `${timestampMs} is not at offset ${offset}`)
-      if (batches.some((each) => each.lastOffset < offset && each.maxTimestampMs > timestampMs))
+      if (batches.some((each) => each.lastOffset < offset && each.indexedTimestampMs > timestampMs))
         this.#problem(name, `offset ${offset} has greater timestamps before it than ${timestampMs}`)
     }
-    const largest = Math.max(-1, ...batches.map(({ maxTimestampMs }) => maxTimestampMs))
+    const largest = Math.max(-1, ...batches.map(({ indexedTimestampMs }) => indexedTimestampMs))
     if (complete && last !== largest) this.#problem(name, `ends with ${last}, the greatest is ${largest}`)
   }
 

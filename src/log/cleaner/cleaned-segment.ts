@@ -132,5 +132,6 @@ export class CleanedSegment {
 export interface AppendedBatch {
   readonly sizeBytes: number
   readonly lastOffset: number
+  /** Of its records; -1 without any. */
   readonly maxTimestampMs: number
 }

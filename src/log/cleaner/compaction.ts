@@ -102,10 +102,11 @@ function* cleanInto(pass: Pass, segment: Segment): Generator<Pause, void> {
     stats.recordsKept += remains.recordsKept
     const lastOffset = batch.lastOffset(bytes, at)
     if (remains.kind === 'whole') {
-      cleaned.append(bytes, at, { sizeBytes, lastOffset, maxTimestampMs: batch.maxTimestamp(bytes, at) })
+      const maxTimestampMs = batch.recordsMaxTimestamp(bytes, at)
+      cleaned.append(bytes, at, { sizeBytes, lastOffset, maxTimestampMs })
     } else if (remains.kind === 'rewritten') {
       const rewritten = remains.bytes
-      const maxTimestampMs = batch.maxTimestamp(rewritten, 0)
+      const maxTimestampMs = batch.recordsMaxTimestamp(rewritten, 0)
       cleaned.append(rewritten, 0, { sizeBytes: rewritten.length, lastOffset, maxTimestampMs })
     }
     yield

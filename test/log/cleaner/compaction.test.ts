@@ -84,6 +84,31 @@ describe('A compacted log', () => {
     expect(next).toMatchObject({ error: 0, duplicate: false })
   })
 
+  it('knows no timestamp of records that are gone, before and after its indexes are made anew', async () => {
+    const disk = newDisk()
+    const first = openCompacted({ disk })
+    const late = START_MS + 1_000_000
+    append(first.log(), {
+      key: 'a',
+      values: ['late'],
+      timestampMs: late,
+      producerId: 7,
+      producerEpoch: 0,
+      baseSequence: 0,
+    })
+    fill(first.log())
+    await first.time.advance(FIRST_LOOK_MS)
+    expect(batchesOf(first.log())[0]).toMatchObject({ producerId: 7, records: [] })
+    const expectNone = (t: ReplicaLog): void => {
+      expect(t.offsetForTimestamp(late)).toBe(null)
+      expect(t.offsetOfMaxTimestamp()?.timestampMs).toBeLessThan(late)
+    }
+    expectNone(first.log())
+    disk.kill()
+    for (const name of disk.list('/data/t-0')) if (name.endsWith('index')) disk.remove(`/data/t-0/${name}`)
+    expectNone(openCompacted({ disk }).log())
+  })
+
   it('goes on where the offset map was full', async () => {
     const { log, time } = openCompacted({ disk: newDisk(), cleaner: { dedupeBufferBytes: 200 } })
     const t = log()
