@@ -6,7 +6,7 @@ import type { Clock, Timer, Timers } from '../../env/env.ts'
 import type { Pause } from './pause.ts'
 
 /** One slice ends after this time or this many bytes, whichever comes first. */
-export const SLICE_MS = 2.5
+export const SLICE_MS = 1
 export const SLICE_BYTES = 4 * 1024 * 1024
 /** The loop was held by others for longer than this between two slices: they come first. */
 const BUSY_MS = 0.5
