@@ -1,5 +1,5 @@
 /** What the pages for people name is there: npm scripts, files, and the line that the command prints. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const pages = [
   ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'bench/README.md', 'test/kafka-compat/README.md'],
-  ...['docs/library.md', 'docs/configuration.md'],
+  ...['docs/library.md', 'docs/configuration.md', 'docs/dump-log.md', 'docs/handover.md'],
 ]
 
 describe.each(pages)('%s', (page) => {
@@ -32,4 +32,16 @@ test("README shows the command's own ready line", () => {
   const session = readFileSync(join(root, 'README.md'), 'utf8')
   // As in test/command/command.test.ts.
   expect(session).toMatch(/^odradek \S+ ready in \d+ ms: PLAINTEXT:\/\/localhost:9092; data in \/\S+$/m)
+})
+
+test('ARCHITECTURE.md has every file of src/log in its place, and none that is not there', () => {
+  const [, section] = /^## Within src\/log\n([^]*?)^## /m.exec(
+    readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'),
+  )!
+  const told = [...section.matchAll(/`([a-z-]+)`/g)].map(([, name]) => `${name}.ts`)
+  expect(told.sort()).toEqual(
+    readdirSync(join(root, 'src/log'))
+      .filter((name) => name.endsWith('.ts'))
+      .sort(),
+  )
 })
