@@ -1,10 +1,39 @@
-/** Sockets as the broker uses them: accepted connections, and (from the cluster on) outgoing ones. */
+export type NetworkErrorCode =
+  /** Nobody listens there: a process that was there has gone. */
+  | 'REFUSED'
+  | 'TIMED_OUT'
+  /** The connection ended, by whomever, before the answer came. */
+  | 'CLOSED'
+  | 'UNREACHABLE'
+
+/** What became of an outgoing connection. Whether the peer has acted on what was sent is not known then. */
+export class NetworkError extends Error {
+  readonly code: NetworkErrorCode
+  constructor(code: NetworkErrorCode, message: string) {
+    super(message)
+    this.name = 'NetworkError'
+    this.code = code
+  }
+}
+
+/** Sockets as the broker uses them: accepted connections and outgoing ones. */
 export interface Network {
+  /** Opens a connection. Rejects with NetworkError. */
+  connect(
+    options: ConnectOptions,
+    onConnection: (connection: Connection) => ConnectionEvents,
+  ): Promise<Connection>
   /** Binds and listens. Port 0 takes a free port. Rejects with an Error whose `code` is EADDRINUSE, EACCES, ... */
   listen(
     options: ListenOptions,
     onConnection: (connection: Connection) => ConnectionEvents,
   ): Promise<Listening>
+}
+
+export interface ConnectOptions {
+  readonly host: string
+  readonly port: number
+  readonly timeoutMs: number
 }
 
 export interface ListenOptions {

@@ -169,6 +169,7 @@ class Life {
   network(): Network {
     const network = createNodeNetwork()
     return {
+      connect: (options, onConnection) => network.connect(options, onConnection),
       listen: async (options, onConnection) => {
         const listening = await network.listen(options, (connection) => {
           this.#connections.add(connection)

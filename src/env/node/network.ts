@@ -1,5 +1,14 @@
 import net from 'node:net'
-import type { Connection, ConnectionEvents, Listening, ListenOptions, Network } from '../network.ts'
+import {
+  NetworkError,
+  type Connection,
+  type ConnectionEvents,
+  type ConnectOptions,
+  type Listening,
+  type ListenOptions,
+  type Network,
+  type NetworkErrorCode,
+} from '../network.ts'
 
 /**
  * All sockets read into this one buffer: what arrived is handled before the next read begins, so nothing is allocated for
@@ -125,10 +134,37 @@ function isDispensable(error: unknown, asked: ListenOptions): boolean {
   return code === 'EADDRINUSE' && asked.port === 0
 }
 
+/** Resolves when the connection stands; the socket is paused until somebody listens to it. */
+function open({ host, port, timeoutMs }: ConnectOptions): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host, port })
+    const fail = (code: NetworkErrorCode, reason: string): void => {
+      socket.destroy()
+      reject(new NetworkError(code, `${host}:${port}: ${reason}`))
+    }
+    socket.setTimeout(timeoutMs, () => fail('TIMED_OUT', `no connection within ${timeoutMs} ms`))
+    const failed = (error: NodeJS.ErrnoException): void => {
+      fail(error.code === 'ECONNREFUSED' ? 'REFUSED' : 'UNREACHABLE', error.message)
+    }
+    socket.once('error', failed)
+    socket.once('connect', () => {
+      socket.off('error', failed)
+      socket.setTimeout(0)
+      socket.pause()
+      resolve(socket)
+    })
+  })
+}
+
 export function createNodeNetwork(): Network {
   let nextId = 1
   const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
   return {
+    async connect(options: ConnectOptions, onConnection): Promise<Connection> {
+      const connection = new NodeConnection(nextId++, await open(options), buffer)
+      connection.attach(onConnection(connection))
+      return connection
+    },
     async listen(options: ListenOptions, onConnection): Promise<Listening> {
       const onSocket = (raw: net.Socket) => {
         const connection = new NodeConnection(nextId++, raw, buffer)
