@@ -106,7 +106,7 @@ function checkImports(source, file, path, text) {
 
 /** These two hold, besides types, the error classes of their world. */
 function isErrorModule(target) {
-  return target === 'env/coordination.ts' || target === 'env/disk.ts'
+  return target === 'env/coordination.ts' || target === 'env/disk.ts' || target === 'env/network.ts'
 }
 
 function mayImport(room, target) {

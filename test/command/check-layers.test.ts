@@ -94,6 +94,7 @@ describe('The check of the layers', () => {
   it.each([
     ['src/log/a.ts', "import { x } from '../protocol/b.ts'\nimport type { Disk } from '../env/disk.ts'"],
     ['src/log/a.ts', "import { DiskError } from '../env/disk.ts'"],
+    ['src/server/a.ts', "import { NetworkError } from '../env/network.ts'"],
     ['src/coordination/a.ts', "import { crc } from '../protocol/crc32.ts'"],
     [
       'src/log/a.ts',
