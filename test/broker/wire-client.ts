@@ -27,9 +27,9 @@ export class WireClient {
     })
   }
 
-  static connect(port: number): Promise<WireClient> {
+  static connect(port: number, host = '127.0.0.1'): Promise<WireClient> {
     return new Promise((resolve, reject) => {
-      const socket = net.connect({ port, host: '127.0.0.1' })
+      const socket = net.connect({ port, host })
       socket.once('error', reject)
       socket.once('connect', () => resolve(new WireClient(socket)))
     })

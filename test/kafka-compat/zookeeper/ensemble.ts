@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../harness/broker.ts'
 import { eventually } from '../harness/conditions.ts'
+import { loopback, type Place } from '../harness/place.ts'
 import { ended, startProcess } from '../harness/processes.ts'
 
 const CLASS_PATH = '/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-nop.jar'
@@ -21,19 +22,20 @@ const TICK_MS = 200
 
 export class ZookeeperServer {
   readonly port: number
+  readonly place: Place
   readonly #configuration: string
   #process: ChildProcess | null = null
 
-  constructor(port: number, configuration: string) {
+  constructor(place: Place, port: number, configuration: string) {
+    this.place = place
     this.port = port
     this.#configuration = configuration
   }
 
   start(): void {
     const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
-    this.#process = startProcess('java', [...JVM, '-cp', CLASS_PATH, main, this.#configuration], {
-      stdio: 'ignore',
-    })
+    const launch = this.place.launch('java', [...JVM, '-cp', CLASS_PATH, main, this.#configuration])
+    this.#process = startProcess(...launch, { stdio: 'ignore' })
   }
 
   async kill(): Promise<void> {
@@ -51,7 +53,7 @@ export class ZookeeperServer {
 
   /** `leader`, `follower` or `standalone`; null while it serves nobody. */
   async mode(): Promise<string | null> {
-    const answer = await fourLetters(this.port, 'srvr').catch(() => '')
+    const answer = await fourLetters(this, 'srvr').catch(() => '')
     return /^Mode: (\w+)/m.exec(answer)?.[1] ?? null
   }
 }
@@ -64,13 +66,15 @@ export interface Ensemble {
   stop(): Promise<void>
 }
 
-/** Resolves when every server serves. */
-export async function startEnsemble(size: 1 | 3): Promise<Ensemble> {
+/** Resolves when every server serves. With places, the servers run there, one at each. */
+export async function startEnsemble(size: 1 | 3, places: readonly Place[] = []): Promise<Ensemble> {
+  const hosts = Array.from({ length: size }, (_, i) => places[i] ?? loopback)
   const directory = mkdtempSync(join(tmpdir(), 'odradek-zookeeper-'))
   const ports: number[] = []
   for (let i = 0; i < size * 3; i++) ports.push(await freePort())
   const peers = Array.from({ length: size }, (_, i) => {
-    return `server.${i + 1}=127.0.0.1:${ports[size + i]}:${ports[2 * size + i]};127.0.0.1:${ports[i]}\n`
+    const { host } = hosts[i]
+    return `server.${i + 1}=${host}:${ports[size + i]}:${ports[2 * size + i]};${host}:${ports[i]}\n`
   })
   const servers = Array.from({ length: size }, (_, i) => {
     const data = join(directory, String(i + 1))
@@ -87,9 +91,9 @@ export async function startEnsemble(size: 1 | 3): Promise<Ensemble> {
     settings.push('4lw.commands.whitelist=srvr,ruok', 'standaloneEnabled=true')
     writeFileSync(
       file,
-      `${settings.join('\n')}\n${size === 1 ? `clientPort=${ports[0]}\nclientPortAddress=127.0.0.1\n` : peers.join('')}`,
+      `${settings.join('\n')}\n${size === 1 ? `clientPort=${ports[0]}\nclientPortAddress=${hosts[i].host}\n` : peers.join('')}`,
     )
-    return new ZookeeperServer(ports[i], file)
+    return new ZookeeperServer(hosts[i], ports[i], file)
   })
   for (const server of servers) server.start()
   const find = async (mode: RegExp): Promise<ZookeeperServer | undefined> => {
@@ -102,7 +106,7 @@ export async function startEnsemble(size: 1 | 3): Promise<Ensemble> {
   })
   return {
     servers,
-    connect: servers.map(({ port }) => `127.0.0.1:${port}`).join(','),
+    connect: servers.map(({ place, port }) => `${place.host}:${port}`).join(','),
     leader: () => eventually('the ensemble has a leader', () => find(/leader|standalone/)),
     async stop() {
       await Promise.all(servers.map((server) => server.kill()))
@@ -111,9 +115,9 @@ export async function startEnsemble(size: 1 | 3): Promise<Ensemble> {
   }
 }
 
-function fourLetters(port: number, word: string): Promise<string> {
+function fourLetters({ place, port }: ZookeeperServer, word: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect(port, place.host)
     let said = ''
     socket.setTimeout(1000, () => socket.destroy(new Error('no answer')))
     socket.on('connect', () => socket.end(word))
