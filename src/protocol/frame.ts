@@ -9,6 +9,7 @@ import type { AnyApi, Decoded, Encodable, RequestOf, ResponseOf } from './schema
 import { Writer, putInt32 } from './writer.ts'
 
 const API_VERSIONS_KEY = 18
+const CONTROLLED_SHUTDOWN_KEY = 7
 const LENGTH_BYTES = 4
 
 export interface RequestHeader {
@@ -26,6 +27,7 @@ export interface RequestHeader {
 
 /**
  * Request header v1, or v2 where the version is flexible: v1 and tags; the client id keeps its 16-bit length (KIP-482).
+ * ControlledShutdown 0 has header v0: no client id.
  * A header of an unknown key or version is read as far as it can be, so that ApiVersions can be answered (KIP-511).
  * Throws MalformedMessageError.
  */
@@ -40,7 +42,7 @@ export function readRequestHeader(frame: Buffer): RequestHeader {
     const clientId = clientIdOrNull(reader)
     return { apiKey, apiVersion, correlationId, clientId, api, supported, bodyOffset: reader.position }
   }
-  const clientId = reader.nullableString()
+  const clientId = hasClientId(apiKey, apiVersion) ? reader.nullableString() : null
   if (isFlexible(api, apiVersion)) reader.skipTags()
   return { apiKey, apiVersion, correlationId, clientId, api, supported, bodyOffset: reader.position }
 }
@@ -83,7 +85,7 @@ export function encodeResponse<A extends AnyApi>(
   return withLength(writer)
 }
 
-/** The chunks of a request, its length in front. */
+/** The chunks of a request, its length in front. A client id that the header has no room for is left out. */
 export function encodeRequest<A extends AnyApi>(
   api: A,
   version: number,
@@ -96,7 +98,7 @@ export function encodeRequest<A extends AnyApi>(
   writer.int16(api.key)
   writer.int16(version)
   writer.int32(correlationId)
-  writer.nullableString(clientId)
+  if (hasClientId(api.key, version)) writer.nullableString(clientId)
   if (isFlexible(api, version)) writer.uvarint(0)
   codec(api.request, version).encode(writer, request)
   return withLength(writer)
@@ -121,6 +123,11 @@ export function decodeResponse<A extends AnyApi>(
   } catch (error) {
     throw located(error, `${api.response.name} v${version}`)
   }
+}
+
+/** ControlledShutdown 0 alone has header v0, which ends behind the correlation id. */
+function hasClientId(apiKey: number, version: number): boolean {
+  return apiKey !== CONTROLLED_SHUTDOWN_KEY || version > 0
 }
 
 function isFlexible(api: AnyApi, version: number): boolean {

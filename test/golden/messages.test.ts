@@ -59,7 +59,9 @@ interface FrameCodec {
 }
 
 function requestCodec(api: AnyApi, version: number, correlationId: number): FrameCodec {
-  const clientIdOf = (variant: string) => (variant === 'defaults' ? null : `golden-${variant}`)
+  // ControlledShutdown 0 alone has a header without it.
+  const hasClientId = api.key !== 7 || version > 0
+  const clientIdOf = (variant: string) => (hasClientId && variant !== 'defaults' ? `golden-${variant}` : null)
   return {
     decode(frame, variant) {
       const { bodyOffset, ...header } = readRequestHeader(frame)

@@ -9,6 +9,7 @@ import {
 } from '../../src/protocol/frame.ts'
 import { produceApi } from '../../src/protocol/messages/00-produce.ts'
 import { fetchApi } from '../../src/protocol/messages/01-fetch.ts'
+import { controlledShutdownApi } from '../../src/protocol/messages/07-controlled-shutdown.ts'
 import { heartbeatApi } from '../../src/protocol/messages/12-heartbeat.ts'
 import { apiVersionsApi } from '../../src/protocol/messages/18-api-versions.ts'
 import { MalformedMessageError } from '../../src/protocol/reader.ts'
@@ -50,6 +51,19 @@ describe('a request', () => {
       ...heartbeat,
       groupInstanceId: null,
     })
+  })
+
+  test('of ControlledShutdown 0 alone has no client id', () => {
+    const asked = { brokerId: 3 }
+    expect(hexOf(encodeRequest(controlledShutdownApi, 0, 5, 'me', asked))).toBe(
+      '0000000c' + '0007' + '0000' + '00000005' + '00000003',
+    )
+    expect(hexOf(encodeRequest(controlledShutdownApi, 1, 5, 'me', asked))).toBe(
+      '00000010' + '0007' + '0001' + '00000005' + '00026d65' + '00000003',
+    )
+    const frame = frameOf(encodeRequest(controlledShutdownApi, 0, 5, 'me', asked))
+    expect(readRequestHeader(frame)).toMatchObject({ clientId: null, supported: true, bodyOffset: 8 })
+    expect(decodeRequest(controlledShutdownApi, 0, frame, 8)).toEqual({ brokerId: 3, brokerEpoch: -1 })
   })
 
   test('may have bytes behind its body, as in Kafka', () => {

@@ -54,7 +54,7 @@ describe('the table of APIs', () => {
     expect(files).toEqual([...expected, 'index.ts'].sort())
   })
 
-  test('serves the ranges of Kafka 3.9, from the oldest version of this broker', () => {
+  test('has the ranges of Kafka 3.9, from the oldest version of this broker', () => {
     const ranges = apis.map(
       ({ name, versions, flexibleFrom }) => `${name} ${versions.join('-')} ${flexibleFrom}`,
     )
@@ -63,6 +63,10 @@ describe('the table of APIs', () => {
       'Fetch 0-17 12',
       'ListOffsets 0-9 6',
       'Metadata 0-12 9',
+      'LeaderAndIsr 0-7 4',
+      'StopReplica 0-4 2',
+      'UpdateMetadata 0-8 6',
+      'ControlledShutdown 0-3 3',
       'OffsetCommit 1-9 8',
       'OffsetFetch 1-9 6',
       'FindCoordinator 0-6 3',
@@ -84,9 +88,14 @@ describe('the table of APIs', () => {
       'DescribeLogDirs 0-4 2',
       'CreatePartitions 0-3 2',
       'DeleteGroups 0-2 2',
+      'ElectLeaders 0-2 2',
       'IncrementalAlterConfigs 0-1 1',
+      'AlterPartitionReassignments 0-0 0',
+      'ListPartitionReassignments 0-0 0',
       'OffsetDelete 0-0 null',
+      'AlterPartition 0-3 0',
       'DescribeCluster 0-1 0',
+      'AllocateProducerIds 0-0 0',
     ])
   })
 })

@@ -4,6 +4,10 @@ import { produceApi } from './00-produce.ts'
 import { fetchApi } from './01-fetch.ts'
 import { listOffsetsApi } from './02-list-offsets.ts'
 import { metadataApi } from './03-metadata.ts'
+import { leaderAndIsrApi } from './04-leader-and-isr.ts'
+import { stopReplicaApi } from './05-stop-replica.ts'
+import { updateMetadataApi } from './06-update-metadata.ts'
+import { controlledShutdownApi } from './07-controlled-shutdown.ts'
 import { offsetCommitApi } from './08-offset-commit.ts'
 import { offsetFetchApi } from './09-offset-fetch.ts'
 import { findCoordinatorApi } from './10-find-coordinator.ts'
@@ -25,15 +29,24 @@ import { alterReplicaLogDirsApi } from './34-alter-replica-log-dirs.ts'
 import { describeLogDirsApi } from './35-describe-log-dirs.ts'
 import { createPartitionsApi } from './37-create-partitions.ts'
 import { deleteGroupsApi } from './42-delete-groups.ts'
+import { electLeadersApi } from './43-elect-leaders.ts'
 import { incrementalAlterConfigsApi } from './44-incremental-alter-configs.ts'
+import { alterPartitionReassignmentsApi } from './45-alter-partition-reassignments.ts'
+import { listPartitionReassignmentsApi } from './46-list-partition-reassignments.ts'
 import { offsetDeleteApi } from './47-offset-delete.ts'
+import { alterPartitionApi } from './56-alter-partition.ts'
 import { describeClusterApi } from './60-describe-cluster.ts'
+import { allocateProducerIdsApi } from './67-allocate-producer-ids.ts'
 
 export const apis: readonly AnyApi[] = [
   produceApi,
   fetchApi,
   listOffsetsApi,
   metadataApi,
+  leaderAndIsrApi,
+  stopReplicaApi,
+  updateMetadataApi,
+  controlledShutdownApi,
   offsetCommitApi,
   offsetFetchApi,
   findCoordinatorApi,
@@ -55,9 +68,14 @@ export const apis: readonly AnyApi[] = [
   describeLogDirsApi,
   createPartitionsApi,
   deleteGroupsApi,
+  electLeadersApi,
   incrementalAlterConfigsApi,
+  alterPartitionReassignmentsApi,
+  listPartitionReassignmentsApi,
   offsetDeleteApi,
+  alterPartitionApi,
   describeClusterApi,
+  allocateProducerIdsApi,
 ]
 
 export const apiByKey: ReadonlyMap<number, AnyApi> = new Map(apis.map((api) => [api.key, api]))

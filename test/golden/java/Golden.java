@@ -150,9 +150,9 @@ public class Golden {
         RequestHeaderData header = new RequestHeaderData()
             .setRequestApiKey(type.apiKey())
             .setRequestApiVersion(version)
-            .setCorrelationId(CORRELATION_ID)
-            .setClientId(clientId(variant));
+            .setCorrelationId(CORRELATION_ID);
         short headerVersion = type.requestHeaderVersion(version);
+        if (headerVersion >= 1) header.setClientId(clientId(variant));
         if (variant == Variant.UNKNOWN_TAGS && headerVersion >= 2) addUnknownTags(header.unknownTaggedFields());
         return concat(bytesOf(header, headerVersion), bytesOf(body, version));
     }
