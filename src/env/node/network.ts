@@ -16,6 +16,17 @@ import {
  */
 const READ_BUFFER_BYTES = 1 << 20
 
+/** One socket reads into the shared buffer, and hands on what has arrived. */
+function onread(buffer: Buffer, onChunk: (chunk: Buffer) => void) {
+  return {
+    buffer,
+    callback: (size: number) => {
+      onChunk(buffer.subarray(0, size))
+      return true
+    },
+  }
+}
+
 type RawSocket = net.Socket & { _handle: unknown }
 
 /**
@@ -29,16 +40,13 @@ function adopt(raw: net.Socket, buffer: Buffer, onChunk: (chunk: Buffer) => void
     return raw
   }
   ;(raw as RawSocket)._handle = null
-  const onread = {
-    buffer,
-    callback: (size: number) => {
-      onChunk(buffer.subarray(0, size))
-      return true
-    },
-  }
   // `onread` belongs to the options of connect() in the types; the constructor takes it as well.
-  return new net.Socket({ handle, onread } as unknown as net.SocketConstructorOpts)
+  const options = { handle, onread: onread(buffer, onChunk) }
+  return new net.Socket(options as unknown as net.SocketConstructorOpts)
 }
+
+/** Gives a socket that is connected and does not read yet; it hands what arrives to `onChunk`. */
+type SocketFor = (onChunk: (chunk: Buffer) => void) => net.Socket
 
 class NodeConnection implements Connection {
   readonly id: number
@@ -49,11 +57,11 @@ class NodeConnection implements Connection {
   private reason: string | null = null
   private paused = false
 
-  constructor(id: number, raw: net.Socket, buffer: Buffer) {
+  constructor(id: number, socketFor: SocketFor) {
     this.id = id
-    this.remoteAddress = raw.remoteAddress ?? ''
-    this.remotePort = raw.remotePort ?? 0
-    this.socket = adopt(raw, buffer, (chunk) => this.events?.data(chunk))
+    this.socket = socketFor((chunk) => this.events?.data(chunk))
+    this.remoteAddress = this.socket.remoteAddress ?? ''
+    this.remotePort = this.socket.remotePort ?? 0
     this.socket.setNoDelay(true)
     this.socket.on('error', (error) => {
       this.reason = error.message
@@ -134,24 +142,55 @@ function isDispensable(error: unknown, asked: ListenOptions): boolean {
   return code === 'EADDRINUSE' && asked.port === 0
 }
 
-/** Resolves when the connection stands; the socket is paused until somebody listens to it. */
-function open({ host, port, timeoutMs }: ConnectOptions): Promise<net.Socket> {
+/**
+ * A name may stand for several addresses, which are tried one after the other; the error then holds one of each. An
+ * address that this machine does not have at all says nothing of the peer.
+ */
+function connectFailure(
+  error: NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] },
+): NetworkErrorCode {
+  const codes = (error.errors ?? [error]).map(({ code }) => code)
+  if (codes.includes('ETIMEDOUT')) return 'TIMED_OUT'
+  if (codes.includes('ECONNREFUSED')) return 'REFUSED'
+  return codes.includes('ECONNRESET') ? 'CLOSED' : 'UNREACHABLE'
+}
+
+/** `connected` runs before anything is read. Rejects with NetworkError. */
+function open(
+  { host, port, timeoutMs }: ConnectOptions,
+  buffer: Buffer,
+  connected: (socketFor: SocketFor) => Connection,
+): Promise<Connection> {
+  if (port <= 0 || port > 0xffff) {
+    return Promise.reject(new NetworkError('UNREACHABLE', `${host}:${port}: there is no such port`))
+  }
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ host, port })
+    let receive: (chunk: Buffer) => void = () => undefined
+    const socket = net.connect({
+      host,
+      port,
+      keepAlive: false,
+      onread: onread(buffer, (chunk) => receive(chunk)),
+    })
     const fail = (code: NetworkErrorCode, reason: string): void => {
+      clearTimeout(timer)
       socket.destroy()
       reject(new NetworkError(code, `${host}:${port}: ${reason}`))
     }
-    socket.setTimeout(timeoutMs, () => fail('TIMED_OUT', `no connection within ${timeoutMs} ms`))
-    const failed = (error: NodeJS.ErrnoException): void => {
-      fail(error.code === 'ECONNREFUSED' ? 'REFUSED' : 'UNREACHABLE', error.message)
-    }
-    socket.once('error', failed)
+    const timer = setTimeout(() => fail('TIMED_OUT', `no connection within ${timeoutMs} ms`), timeoutMs)
+    timer.unref()
+    const failed = (error: Error): void => fail(connectFailure(error), error.message || 'no connection')
+    socket.on('error', failed)
     socket.once('connect', () => {
+      clearTimeout(timer)
       socket.off('error', failed)
-      socket.setTimeout(0)
+      // It must not read before somebody listens.
       socket.pause()
-      resolve(socket)
+      const connection = connected((onChunk) => {
+        receive = onChunk
+        return socket
+      })
+      resolve(connection)
     })
   })
 }
@@ -160,14 +199,16 @@ export function createNodeNetwork(): Network {
   let nextId = 1
   const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
   return {
-    async connect(options: ConnectOptions, onConnection): Promise<Connection> {
-      const connection = new NodeConnection(nextId++, await open(options), buffer)
-      connection.attach(onConnection(connection))
-      return connection
+    connect(options: ConnectOptions, onConnection): Promise<Connection> {
+      return open(options, buffer, (socketFor) => {
+        const connection = new NodeConnection(nextId++, socketFor)
+        connection.attach(onConnection(connection))
+        return connection
+      })
     },
     async listen(options: ListenOptions, onConnection): Promise<Listening> {
       const onSocket = (raw: net.Socket) => {
-        const connection = new NodeConnection(nextId++, raw, buffer)
+        const connection = new NodeConnection(nextId++, (onChunk) => adopt(raw, buffer, onChunk))
         connection.attach(onConnection(connection))
       }
       const [first, second] = addressesOf(options.host)
