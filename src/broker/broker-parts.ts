@@ -1,7 +1,7 @@
 /** The parts of a broker, made and joined: what one room needs of another is handed over here. */
 import { Controller } from '../controller/controller.ts'
 import { tellOfFailedLogDir } from '../controller/log-dir-events.ts'
-import type { BrokerChannel } from '../controller/metadata.ts'
+import { LEADER_DURING_DELETE, type BrokerChannel } from '../controller/metadata.ts'
 import { internalTopics } from '../controller/internal-topics.ts'
 import { TopicAdmin, type TopicSettings } from '../controller/topic-admin.ts'
 import { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
@@ -15,7 +15,7 @@ import type { LogDirLocks } from '../log/log-dir-locks.ts'
 import type { CleanerSettings } from '../log/cleaner/log-cleaner.ts'
 import { createLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
-import { errorName } from '../protocol/error-codes.ts'
+import { ErrorCode, errorName } from '../protocol/error-codes.ts'
 import { ReplicaManager } from '../replication/replica-manager.ts'
 import { advertisedApis } from './api-table.ts'
 import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
@@ -162,20 +162,29 @@ function localChannel(parts: {
 }): BrokerChannel {
   const { metadata, replicas, topicConfigs, groups, conversions } = parts
   return {
-    async leaderAndIsr(states) {
+    async leaderAndIsr(_, states) {
       await topicConfigs.load(states.map(({ topic }) => topic))
-      return replicas.applyLeaderAndIsr(states)
+      return { error: ErrorCode.NONE, partitions: replicas.applyLeaderAndIsr(states) }
     },
-    updateMetadata(update) {
-      const deleted = update.deletedTopics.flatMap((topic) => {
+    async updateMetadata({ controllerId }, update) {
+      const deleted = update.partitions.filter(({ leader }) => leader === LEADER_DURING_DELETE)
+      for (const topic of new Set(deleted.map(({ topic }) => topic))) {
         topicConfigs.forget(topic)
         conversions.forget(topic)
-        return (metadata.topic(topic)?.partitions ?? []).map(({ index }) => ({ topic, partition: index }))
-      })
-      metadata.updateMetadata(update)
+      }
+      metadata.updateMetadata(controllerId, update)
       if (deleted.length > 0) groups.onPartitionsDeleted(deleted)
+      return { error: ErrorCode.NONE }
     },
-    stopReplicas: (partitions, deleteLogs) => replicas.stopReplicas(partitions, deleteLogs),
+    async stopReplicas(_, toStop) {
+      const partitions = [true, false].flatMap((deleteLogs) => {
+        const chosen = toStop.filter(({ deleteLog }) => deleteLog === deleteLogs)
+        return replicas.stopReplicas(chosen, deleteLogs)
+      })
+      return { error: ErrorCode.NONE, partitions }
+    },
+    onLost: () => undefined,
+    close: () => undefined,
   }
 }
 

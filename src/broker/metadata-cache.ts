@@ -2,7 +2,7 @@
  * What this broker knows of the cluster, as the controller told it. Reads are synchronous and cost a map look-up: requests
  * are answered from here. A topic object is replaced, never changed, when something about it changes.
  */
-import type { MetadataUpdate } from '../controller/metadata.ts'
+import { LEADER_DURING_DELETE, type MetadataUpdate } from '../controller/metadata.ts'
 import type { Timer, Timers } from '../env/env.ts'
 import { isInternalTopic } from './topic-names.ts'
 
@@ -128,11 +128,11 @@ export class MetadataCache {
     })
   }
 
-  updateMetadata(update: MetadataUpdate): void {
-    this.#controllerId = update.controllerId
+  updateMetadata(controllerId: number, update: MetadataUpdate): void {
+    this.#controllerId = controllerId
     const brokersChanged = this.#setBrokers(update.brokers)
     const changed = new Set<string>()
-    for (const name of update.deletedTopics) if (this.#remove(name)) changed.add(name)
+    this.#forget(update.partitions, changed)
     this.#merge(update.partitions, changed)
     if (brokersChanged) this.#refreshOfflineReplicas(changed)
     if (changed.size > 0 || brokersChanged)
@@ -184,9 +184,31 @@ export class MetadataCache {
     return true
   }
 
+  /** Partitions that are being deleted; what is left of a topic keeps its numbers. */
+  #forget(states: MetadataUpdate['partitions'], changed: Set<string>): void {
+    const going = new Map<string, Set<number>>()
+    for (const { topic: name, topicId, partition, leader } of states) {
+      // One of another id is of a life of the topic that this broker has forgotten already.
+      if (leader !== LEADER_DURING_DELETE || this.#topics.get(name)?.topicId !== topicId) continue
+      const indexes = going.get(name)
+      if (indexes === undefined) going.set(name, new Set([partition]))
+      else indexes.add(partition)
+    }
+    for (const [name, indexes] of going) {
+      const topic = this.#topics.get(name)!
+      const partitions = topic.partitions.map((one) => {
+        return indexes.has(one.index) ? unknownPartition(one.index) : one
+      })
+      if (partitions.every(({ leaderEpoch }) => leaderEpoch < 0)) this.#remove(name)
+      else this.#topics.set(name, { ...topic, partitions })
+      changed.add(name)
+    }
+  }
+
   #merge(states: MetadataUpdate['partitions'], changed: Set<string>): void {
     const touched = new Map<string, { topicId: string; partitions: PartitionMetadata[] }>()
     for (const state of states) {
+      if (state.leader === LEADER_DURING_DELETE) continue
       let topic = touched.get(state.topic)
       if (topic === undefined) {
         const known = this.#topics.get(state.topic)

@@ -2,6 +2,7 @@
 import { CoordinationError } from '../env/coordination.ts'
 import type { CoordinationSession, Watch, ZnodeStat } from '../env/coordination.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
+import { LEADER_DURING_DELETE } from './metadata.ts'
 import type { BrokerInfo, PartitionAnswer, PartitionState } from './metadata.ts'
 import {
   BROKER_IDS_PATH,
@@ -91,19 +92,45 @@ export function partitionState(
   partition: number,
   isNew: boolean,
 ): PartitionState {
-  const { leader, leaderEpoch, isr, partitionEpoch } = state.leadership[partition]!
+  const { leader, leaderEpoch, isr, partitionEpoch, controllerEpoch, recovering } =
+    state.leadership[partition]!
   const replicas = state.replicas[partition]
   return {
     topic,
     topicId: state.topicId,
     partition,
+    controllerEpoch,
     leader,
     leaderEpoch,
     isr,
-    replicas,
     partitionEpoch,
+    replicas,
+    addingReplicas: [],
+    removingReplicas: [],
     isNew,
+    recovering,
     offlineReplicas: state.offlineReplicas[partition] ?? [],
+  }
+}
+
+/** Of a partition whose topic is no more. */
+export function goneState(topic: string, state: TopicState, partition: number): PartitionState {
+  const { topicId } = state
+  return {
+    topic,
+    topicId,
+    partition,
+    controllerEpoch: state.leadership[partition]?.controllerEpoch ?? 0,
+    leader: LEADER_DURING_DELETE,
+    leaderEpoch: 0,
+    isr: [],
+    partitionEpoch: state.leadership[partition]?.partitionEpoch ?? 0,
+    replicas: state.replicas[partition],
+    addingReplicas: [],
+    removingReplicas: [],
+    isNew: false,
+    recovering: false,
+    offlineReplicas: [],
   }
 }
 

@@ -12,8 +12,10 @@ import { CoordinationError } from '../env/coordination.ts'
 import type { CoordinationOperation, CoordinationSession } from '../env/coordination.ts'
 import type { Clock, Logger, Random, Timers } from '../env/env.ts'
 import { BrokerChannels } from './broker-channels.ts'
+import type { BrokerRequest } from './broker-channels.ts'
 import {
   ClusterState,
+  goneState,
   newTopicState,
   partitionState,
   readBrokers,
@@ -28,7 +30,8 @@ import { decideDeletion } from './decide/topic-deletion.ts'
 import { FencedWrites } from './fenced-writes.ts'
 import type { DecidedPartition } from './fenced-writes.ts'
 import { deleteLogDirEvents, readLogDirEvents } from './log-dir-events.ts'
-import type { BrokerChannel, BrokerInfo, PartitionState } from './metadata.ts'
+import { EPOCH_DURING_DELETE } from './metadata.ts'
+import type { BrokerAnswer, BrokerChannel, BrokerInfo, PartitionState } from './metadata.ts'
 import { newUuid } from './topic-names.ts'
 import {
   CONTROLLER_EPOCH_PATH,
@@ -71,14 +74,12 @@ export class Controller {
   /** Elected, and everything has been read. */
   #active = false
   #state = new ClusterState()
-  readonly #channels: BrokerChannels
+  #channels: BrokerChannels | null = null
+  readonly #answers = new Map<BrokerRequest, (answer: BrokerAnswer) => void>()
 
   constructor(options: ControllerOptions) {
     this.#options = options
     this.#session = options.session
-    const { logger, channelTo, timers } = options
-    const missed = (): void => void timers.after(RETRY_MS, this.#onBrokers)
-    this.#channels = new BrokerChannels({ logger, channelTo, missed })
   }
 
   get isActive(): boolean {
@@ -225,7 +226,8 @@ export class Controller {
     this.#writes = null
     this.#epoch = 0
     this.#state = new ClusterState()
-    this.#channels.clear()
+    this.#channels?.close()
+    this.#channels = null
   }
 
   async #takeOver(epoch: number, epochVersion: number): Promise<void> {
@@ -238,7 +240,11 @@ export class Controller {
       this.#session.children(TOPICS_PATH, this.#onTopics),
       this.#session.children(DELETE_TOPICS_PATH, this.#onDeletions),
     ])
-    for (const broker of brokers) state.brokers.set(broker.id, broker)
+    this.#channels = this.#openChannels()
+    for (const broker of brokers) {
+      state.brokers.set(broker.id, broker)
+      this.#channels.add(broker)
+    }
     for (const name of markers) state.deletions.add(name)
     await this.#addTopics(names)
     await readLeadership(this.#session, state.topics)
@@ -267,9 +273,9 @@ export class Controller {
     const brokers = await readBrokers(this.#session, this.#onBrokers)
     state.brokers.clear()
     for (const broker of brokers) state.brokers.set(broker.id, broker)
-    for (const id of before.keys()) if (!state.brokers.has(id)) this.#channels.close(id)
-    const untold = this.#channels.takeUntold()
-    const came = brokers.filter(({ id, epoch }) => before.get(id)?.epoch !== epoch || untold.has(id))
+    for (const id of before.keys()) if (!state.brokers.has(id)) this.#channels!.remove(id)
+    const came = brokers.filter(({ id, epoch }) => before.get(id)?.epoch !== epoch)
+    for (const broker of came) this.#channels!.add(broker)
     const newcomers = new Set(came.map(({ id }) => id))
     state.forgetOfflineReplicas(newcomers)
     await this.#writeLeadership(({ leader }) => leader < 0)
@@ -277,7 +283,7 @@ export class Controller {
     const created = await this.#writeNewPartitions(state.topics.keys())
     const changed = await this.#leaderAndIsr(known, newcomers)
     changed.push(...(await this.#leaderAndIsr(created, state.liveBrokers())))
-    await this.#updateMetadata([...created, ...changed], [], newcomers)
+    await this.#updateMetadata([...created, ...changed], newcomers)
     if (came.length > 0 && state.deletions.size > 0) await this.#delete()
   }
 
@@ -290,7 +296,7 @@ export class Controller {
     if (!this.isActive) return
     const { paths, brokers } = await readLogDirEvents(this.#session, this.#onLogDirEvents)
     const changed = await this.#leaderAndIsr(this.#state.partitionStates(), brokers)
-    if (changed.length > 0) await this.#updateMetadata(changed, [], new Set())
+    if (changed.length > 0) await this.#updateMetadata(changed, new Set())
     await deleteLogDirEvents(this.#writes!, paths)
   }
 
@@ -323,12 +329,13 @@ export class Controller {
     const names = await this.#session.children(TOPICS_PATH, this.#onTopics)
     const found = new Set(names)
     const gone = [...topics.keys()].filter((name) => !found.has(name))
+    const goneStates = this.#goneStates(gone)
     for (const name of gone) topics.delete(name)
     const added = names.filter((name) => !topics.has(name))
     await this.#addTopics(added)
     // Of all topics: an event that failed half-way is made up for here.
     const states = await this.#writeNewPartitions(topics.keys())
-    if (gone.length > 0 || states.length > 0) await this.#tell(states, gone)
+    if (gone.length > 0 || states.length > 0) await this.#tell(states, goneStates)
   }
 
   #onTopic(topic: string): void {
@@ -419,16 +426,17 @@ export class Controller {
     const { topics, deletions, brokers } = this.#state
     const replicas = topics.get(name)!.replicas
     // Clients are sent away first; then the files go; then nothing remembers the topic.
-    await this.#updateMetadata([], [name], new Set())
+    await this.#updateMetadata(this.#goneStates([name]), new Set())
     for (const broker of brokers.values()) {
       const hosted = replicas.flatMap((ids, partition) => {
-        return ids.includes(broker.id) ? [{ topic: name, partition }] : []
+        const replica = { topic: name, partition, leaderEpoch: EPOCH_DURING_DELETE, deleteLog: true }
+        return ids.includes(broker.id) ? [replica] : []
       })
       if (hosted.length === 0) continue
       // A broker that could not be told keeps the topic's znodes, and with them the order to delete. So does one that has
       // the files on a disk which does not work.
-      const answers = await this.#channels.send(broker, (channel) => channel.stopReplicas(hosted, true))
-      if (answers === null || this.#state.noteOfflineReplicas(broker.id, answers).length > 0) return
+      const answer = await this.#ask(broker, { type: 'stopReplicas', replicas: hosted })
+      if (answer === null || this.#state.noteOfflineReplicas(broker.id, answer.partitions).length > 0) return
     }
     await this.#writes!.removeTopic(name)
     topics.delete(name)
@@ -436,12 +444,19 @@ export class Controller {
     this.#options.logger.log('info', 'topic deleted', { topic: name })
   }
 
+  #goneStates(names: readonly string[]): PartitionState[] {
+    return names.flatMap((topic) => {
+      const state = this.#state.topics.get(topic)!
+      return state.replicas.map((_, partition) => goneState(topic, state, partition))
+    })
+  }
+
   // Channels
 
   /** Leaders and followers first, then everybody's view. */
-  async #tell(states: readonly PartitionState[], gone: readonly string[] = []): Promise<void> {
+  async #tell(states: readonly PartitionState[], gone: readonly PartitionState[] = []): Promise<void> {
     const changed = await this.#leaderAndIsr(states, this.#state.liveBrokers())
-    await this.#updateMetadata([...states, ...changed], gone, new Set())
+    await this.#updateMetadata([...gone, ...states, ...changed], new Set())
   }
 
   /**
@@ -459,8 +474,11 @@ export class Controller {
         return replicas.includes(broker.id) && !offlineReplicas.includes(broker.id)
       })
       if (hosted.length === 0) continue
-      const answers = await this.#channels.send(broker, (channel) => channel.leaderAndIsr(hosted))
-      for (const { topic, partition } of this.#state.noteOfflineReplicas(broker.id, answers ?? []))
+      const leaders = [...this.#state.brokers.values()].filter(({ id }) => {
+        return hosted.some(({ leader }) => leader === id)
+      })
+      const answer = await this.#ask(broker, { type: 'leaderAndIsr', states: hosted, leaders })
+      for (const { topic, partition } of this.#state.noteOfflineReplicas(broker.id, answer?.partitions ?? []))
         lost.set(`${topic}-${partition}`, { topic, partition })
     }
     if (lost.size === 0) return []
@@ -474,16 +492,38 @@ export class Controller {
   /** `newcomers` know nothing yet and get all partitions. */
   async #updateMetadata(
     partitions: readonly PartitionState[],
-    deletedTopics: readonly string[],
     newcomers: ReadonlySet<number>,
   ): Promise<void> {
     const brokers = [...this.#state.brokers.values()]
-    const head = { controllerId: this.#options.brokerId, brokers, deletedTopics }
     const everything = newcomers.size > 0 ? this.#state.partitionStates() : []
     for (const broker of brokers) {
       const told = newcomers.has(broker.id) ? everything : partitions
-      await this.#channels.send(broker, (channel) => channel.updateMetadata({ ...head, partitions: told }))
+      await this.#ask(broker, { type: 'updateMetadata', update: { brokers, partitions: told } })
     }
+  }
+
+  #openChannels(): BrokerChannels {
+    const { brokerId, timers, logger, channelTo } = this.#options
+    return new BrokerChannels({
+      from: { controllerId: brokerId, controllerEpoch: this.#epoch },
+      timers,
+      logger,
+      channelTo,
+      answered: (_, request, answer) => {
+        this.#answers.get(request)?.(answer)
+        this.#answers.delete(request)
+      },
+      lost: () => undefined,
+    })
+  }
+
+  /** null: it cannot be told now. */
+  async #ask(broker: BrokerInfo, request: BrokerRequest): Promise<BrokerAnswer | null> {
+    let answer: BrokerAnswer | null = null
+    this.#answers.set(request, (given) => (answer = given))
+    this.#channels!.send(broker.id, request)
+    await this.#channels!.told(broker.id)
+    return answer
   }
 }
 

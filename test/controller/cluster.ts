@@ -2,6 +2,7 @@
 import { MetadataCache } from '../../src/broker/metadata-cache.ts'
 import { Controller } from '../../src/controller/controller.ts'
 import type {
+  BrokerAnswer,
   BrokerChannel,
   MetadataUpdate,
   PartitionAnswer,
@@ -75,19 +76,27 @@ export class SimBroker {
 
   channel(): BrokerChannel {
     return {
-      leaderAndIsr: (states) => {
+      leaderAndIsr: async (_, states) => {
         this.calls.push({ type: 'leaderAndIsr', states })
-        return states.map(({ topic, partition }) => this.answerOf(topic, partition))
+        return this.answer(states)
       },
-      updateMetadata: (update) => {
+      updateMetadata: async ({ controllerId }, update) => {
         this.calls.push({ type: 'updateMetadata', update })
-        this.metadata.updateMetadata(update)
+        this.metadata.updateMetadata(controllerId, update)
+        return { error: ErrorCode.NONE }
       },
-      stopReplicas: (partitions) => {
+      stopReplicas: async (_, partitions) => {
         this.calls.push({ type: 'stopReplicas', partitions })
-        return partitions.map(({ topic, partition }) => this.answerOf(topic, partition))
+        return this.answer(partitions)
       },
+      onLost: () => undefined,
+      close: () => undefined,
     }
+  }
+
+  private answer(partitions: readonly { topic: string; partition: number }[]): BrokerAnswer {
+    const answers = partitions.map(({ topic, partition }) => this.answerOf(topic, partition))
+    return { error: ErrorCode.NONE, partitions: answers }
   }
 
   private answerOf(topic: string, partition: number): PartitionAnswer {

@@ -74,12 +74,16 @@ test('a new topic gets partition states as Kafka writes them, and the broker hea
     topic: 't',
     topicId,
     partition: 2,
+    controllerEpoch: 1,
     leader: 1,
     leaderEpoch: 0,
     isr: [1],
-    replicas: [1],
     partitionEpoch: 0,
+    replicas: [1],
+    addingReplicas: [],
+    removingReplicas: [],
     isNew: true,
+    recovering: false,
     offlineReplicas: [],
   })
 })

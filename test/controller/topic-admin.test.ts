@@ -125,7 +125,10 @@ test('a deleted topic leaves nothing, and can be created again at once with anot
   for (const path of ['/brokers/topics/t', '/config/topics/t', '/admin/delete_topics/t'])
     expect(await cluster.until(broker.session.exists(path))).toBeNull()
   expect(broker.callsOf('stopReplicas')).toEqual([
-    { type: 'stopReplicas', partitions: [0, 1].map((partition) => ({ topic: 't', partition })) },
+    {
+      type: 'stopReplicas',
+      partitions: [0, 1].map((partition) => ({ topic: 't', partition, leaderEpoch: -2, deleteLog: true })),
+    },
   ])
   const [second] = await cluster.until(broker.topics.createTopics([newTopic('t')], OPTIONS))
   expect(second.error).toBe(0)
