@@ -73,16 +73,16 @@ export function buildParts(
     },
     highWatermarkOf: (topic, partition) => replicas.highWatermarkOf(topic, partition),
   })
-  const replicas = new ReplicaManager(
+  const replicas = new ReplicaManager({
     brokerId,
     logs,
-    {
-      logger,
-      timers,
-      configFor,
-      maxMoveBytesPerSecond: () => config.get('replica.alter.log.dirs.io.max.bytes.per.second'),
-    },
-    {
+    logger,
+    timers,
+    configFor,
+    maxMoveBytesPerSecond: () => config.get('replica.alter.log.dirs.io.max.bytes.per.second'),
+    leaderAddress: () => undefined,
+    fetchers: null,
+    listener: {
       elected: (topic, partition, epoch) => {
         if (topic === OFFSETS_TOPIC) groups.onElected(partition, epoch)
       },
@@ -90,7 +90,7 @@ export function buildParts(
         if (topic === OFFSETS_TOPIC) groups.onResigned(partition)
       },
     },
-  )
+  })
   const controller = new Controller({
     session,
     brokerId,
@@ -162,9 +162,10 @@ function localChannel(parts: {
 }): BrokerChannel {
   const { metadata, replicas, topicConfigs, groups, conversions } = parts
   return {
-    async leaderAndIsr(_, states) {
+    async leaderAndIsr(from, states) {
       await topicConfigs.load(states.map(({ topic }) => topic))
-      return { error: ErrorCode.NONE, partitions: replicas.applyLeaderAndIsr(states) }
+      const partitions = replicas.applyLeaderAndIsr({ ...from, states })
+      return { error: ErrorCode.NONE, partitions }
     },
     async updateMetadata({ controllerId }, update) {
       const deleted = update.partitions.filter(({ leader }) => leader === LEADER_DURING_DELETE)
@@ -177,11 +178,7 @@ function localChannel(parts: {
       return { error: ErrorCode.NONE }
     },
     async stopReplicas(_, toStop) {
-      const partitions = [true, false].flatMap((deleteLogs) => {
-        const chosen = toStop.filter(({ deleteLog }) => deleteLog === deleteLogs)
-        return replicas.stopReplicas(chosen, deleteLogs)
-      })
-      return { error: ErrorCode.NONE, partitions }
+      return { error: ErrorCode.NONE, partitions: replicas.stopReplicas(toStop) }
     },
     onLost: () => undefined,
     close: () => undefined,

@@ -114,7 +114,7 @@ export class Broker {
 }
 
 function stopLogs({ services, logs }: Parts): Promise<void> {
-  services.replicas.stopMoves()
+  services.replicas.stop()
   return logs.stop()
 }
 

@@ -2,7 +2,8 @@
 import { ErrorCode } from '../protocol/error-codes.ts'
 import type { OldMagic } from '../protocol/message-set/message.ts'
 import { messagesOfBatches } from '../protocol/message-set/messages-of-batches.ts'
-import { type Partition, readError, type ReadResult } from '../replication/partition.ts'
+import type { Partition } from '../replication/partition.ts'
+import { readError, type ReadResult } from '../replication/types.ts'
 import type { Services } from './services.ts'
 
 /** Fetch knows record batches from here on, zstd from version 10, KAFKA_STORAGE_ERROR from version 6. */

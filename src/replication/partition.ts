@@ -4,67 +4,18 @@
  */
 import { assert } from '../base/assert.ts'
 import { OfflineLog } from '../log/offline-log.ts'
-import type { AbortedTransaction, AppendOptions, AppendOutcome, LogSlice, ReplicaLog } from '../log/types.ts'
+import type { AppendOptions, AppendOutcome, ReplicaLog } from '../log/types.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
+import {
+  type FollowedPartition,
+  type PartitionState,
+  type PartitionWaiter,
+  readError,
+  type ReadRequest,
+  type ReadResult,
+} from './types.ts'
 
-/** What the controller says of a partition (LeaderAndIsr). */
-export interface PartitionState {
-  readonly topic: string
-  readonly topicId: string
-  readonly partition: number
-  /** -1: none */
-  readonly leader: number
-  readonly leaderEpoch: number
-  readonly isr: readonly number[]
-  readonly replicas: readonly number[]
-  readonly partitionEpoch: number
-  readonly isNew: boolean
-}
-
-export interface ReadRequest {
-  readonly fetchOffset: number
-  /** -1: not given */
-  readonly currentLeaderEpoch: number
-  /** -1: not given (KIP-595) */
-  readonly lastFetchedEpoch: number
-  readonly maxBytes: number
-  readonly minOneBatch: boolean
-  readonly readCommitted: boolean
-  /** Not -1 only for followers (>= 0) and debugging consumers (-2). */
-  readonly replicaId: number
-}
-
-export interface ReadResult {
-  readonly error: number
-  /** -1 on errors, as in Fetch replies. */
-  readonly highWatermark: number
-  readonly lastStableOffset: number
-  readonly logStartOffset: number
-  readonly slice: LogSlice | null
-  readonly abortedTransactions: readonly AbortedTransaction[] | null
-  readonly divergingEpoch: { readonly epoch: number; readonly endOffset: number } | null
-}
-
-/** Someone to tell of growth: a Fetch that waits for bytes, a Produce that waits for the high watermark. */
-export interface PartitionWaiter {
-  /** Readable bytes were added. */
-  grew(bytes: number): void
-  /** The partition changed in a way that may end the waiting: leadership, deletion, truncation. */
-  changed(): void
-}
-
-/** What a Fetch of a partition is answered with an error. */
-export const readError = (error: number): ReadResult => ({
-  error,
-  highWatermark: -1,
-  lastStableOffset: -1,
-  logStartOffset: -1,
-  slice: null,
-  abortedTransactions: null,
-  divergingEpoch: null,
-})
-
-export class Partition {
+export class Partition implements FollowedPartition {
   readonly topic: string
   readonly index: number
   readonly topicId: string
@@ -112,25 +63,81 @@ export class Partition {
     return this.leader === this.brokerId
   }
 
+  /** Somebody else leads, and the log works. */
+  get isFollower(): boolean {
+    return this.leader >= 0 && this.leader !== this.brokerId
+  }
+
   /** min(high watermark, first offset of the oldest open transaction): what READ_COMMITTED may see. */
   get lastStableOffset(): number {
     return Math.min(this.highWatermark, this.log.firstUnstableOffset)
   }
 
-  /** Takes what the controller decided. False when it is older than what is known, or the partition is offline. */
-  apply(state: PartitionState): boolean {
-    if (this.isOffline) return false
-    if (state.leaderEpoch < this.leaderEpoch) return false
-    const opensEpoch = state.leader === this.brokerId && state.leaderEpoch > this.leaderEpoch
+  /** Leads from now on, or goes on leading. False, and nothing has changed: the state is older than what is known. */
+  makeLeader(state: PartitionState): boolean {
+    if (!this.take(state)) return false
+    this.isr = state.isr
+    this.log.startLeaderEpoch(state.leaderEpoch)
+    this.advanceHighWatermark()
+    this.wakeChanged()
+    return true
+  }
+
+  /** Follows `state.leader` from now on (-1: nobody). False, and nothing has changed: the state is older than what is known. */
+  makeFollower(state: PartitionState): boolean {
+    if (!this.take(state)) return false
+    this.isr = []
+    this.wakeChanged()
+    return true
+  }
+
+  private take(state: PartitionState): boolean {
+    if (state.partitionEpoch < this.partitionEpoch) return false
     this.leader = state.leader
     this.leaderEpoch = state.leaderEpoch
     this.partitionEpoch = state.partitionEpoch
-    this.isr = state.isr
     this.replicas = state.replicas
-    if (opensEpoch) this.log.startLeaderEpoch(state.leaderEpoch)
-    if (this.isLeader) this.advanceHighWatermark()
-    this.wakeChanged()
     return true
+  }
+
+  /** Nobody leads here, and nothing is followed, until the controller says so again. */
+  stop(): void {
+    this.leader = -1
+    this.isr = []
+    this.wakeChanged()
+  }
+
+  appendFetched(
+    records: Buffer | null,
+    leader: { readonly highWatermark: number; readonly logStartOffset: number },
+  ): void {
+    assert(this.isFollower, 'only a follower takes what a leader sends')
+    const { log } = this
+    if (records !== null && records.length > 0) log.appendAsFollower(records)
+    const highWatermark = Math.min(leader.highWatermark, log.logEndOffset)
+    const grew = highWatermark > this.highWatermark
+    this.highWatermark = Math.max(highWatermark, log.logStartOffset)
+    log.raiseLogStart(leader.logStartOffset, this.highWatermark)
+    if (!grew) return
+    for (const waiter of this.waiters) waiter.grew(records?.length ?? 0)
+  }
+
+  truncateTo(offset: number): void {
+    assert(this.isFollower, 'only a follower cuts its log')
+    this.log.truncateTo(offset)
+    this.boundHighWatermark()
+  }
+
+  truncateFullyAndStartAt(offset: number): void {
+    assert(this.isFollower, 'only a follower cuts its log')
+    this.log.truncateFullyAndStartAt(offset)
+    this.boundHighWatermark()
+  }
+
+  private boundHighWatermark(): void {
+    const { logStartOffset, logEndOffset } = this.log
+    this.highWatermark = Math.min(Math.max(this.highWatermark, logStartOffset), logEndOffset)
+    this.wakeChanged()
   }
 
   /** Checks leadership and the in-sync set, appends, moves the high watermark. For acks=all callers wait for it. */
@@ -209,12 +216,6 @@ export class Partition {
 
   removeWaiter(waiter: PartitionWaiter): void {
     this.waiters.delete(waiter)
-  }
-
-  /** The replica leaves this broker: nobody leads here any more. */
-  close(): void {
-    this.leader = -1
-    this.wakeChanged()
   }
 
   private refusal(request: ReadRequest): number {

@@ -1,59 +1,63 @@
-/** The partitions of this broker, by name. */
-import type { Logger, Timers } from '../env/env.ts'
+/** The partitions of this broker, by name: what the controller says becomes roles, logs and fetchers. */
 import { DiskError } from '../env/disk.ts'
+import type { Logger, Timers } from '../env/env.ts'
 import { OfflineLog } from '../log/offline-log.ts'
 import type { LogConfig, LogManager, PartitionId, ReplicaLog } from '../log/types.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
+import type { LeaderAddress } from './leader-channel.ts'
 import { LogDirMoves } from './log-dir-moves.ts'
-import { Partition, type PartitionState } from './partition.ts'
+import { Partition } from './partition.ts'
+import {
+  EPOCH_DURING_DELETE,
+  type FollowerFetchers,
+  type LeaderAndIsr,
+  NO_LEADER_EPOCH,
+  type PartitionAnswer,
+  type PartitionState,
+  type ReplicaToStop,
+} from './types.ts'
 
 export interface LeadershipListener {
   elected(topic: string, partition: number, leaderEpoch: number): void
   resigned(topic: string, partition: number): void
 }
 
-/** `error`: NONE or KAFKA_STORAGE_ERROR. */
-export interface PartitionAnswer extends PartitionId {
-  readonly error: number
+export interface ReplicaManagerParts {
+  readonly brokerId: number
+  readonly logs: LogManager
+  readonly logger: Logger
+  readonly timers: Timers
+  readonly listener: LeadershipListener
+  configFor(topic: string): LogConfig
+  /** replica.alter.log.dirs.io.max.bytes.per.second */
+  maxMoveBytesPerSecond(): number
+  /** Where a live broker takes requests of brokers; undefined: it is not known (yet). */
+  leaderAddress(brokerId: number): LeaderAddress | undefined
+  /** What follows leaders; a broker that is alone has none. */
+  readonly fetchers: FollowerFetchers | null
 }
 
 export class ReplicaManager {
-  private readonly brokerId: number
-  private readonly logs: LogManager
-  private readonly logger: Logger
-  private readonly configFor: (topic: string) => LogConfig
-  private readonly listener: LeadershipListener
-  private readonly moves: LogDirMoves
-  private readonly byTopic = new Map<string, Partition[]>()
+  readonly #parts: ReplicaManagerParts
+  readonly #moves: LogDirMoves
+  readonly #byTopic = new Map<string, Partition[]>()
+  /** Their leader's address is not known yet. */
+  readonly #leaderless = new Set<Partition>()
 
-  constructor(
-    brokerId: number,
-    logs: LogManager,
-    world: {
-      logger: Logger
-      timers: Timers
-      configFor: (topic: string) => LogConfig
-      /** replica.alter.log.dirs.io.max.bytes.per.second */
-      maxMoveBytesPerSecond: () => number
-    },
-    listener: LeadershipListener,
-  ) {
-    this.brokerId = brokerId
-    this.logs = logs
-    this.logger = world.logger
-    this.configFor = world.configFor
-    this.listener = listener
-    const { logger, timers, maxMoveBytesPerSecond } = world
-    this.moves = new LogDirMoves({ logs, logger, timers, maxBytesPerSecond: maxMoveBytesPerSecond })
+  constructor(parts: ReplicaManagerParts) {
+    this.#parts = parts
+    const { logs, logger, timers } = parts
+    const maxBytesPerSecond = (): number => parts.maxMoveBytesPerSecond()
+    this.#moves = new LogDirMoves({ logs, logger, timers, maxBytesPerSecond })
   }
 
   /** Undefined when this broker does not host it. */
   get(topic: string, partition: number): Partition | undefined {
-    return this.byTopic.get(topic)?.[partition]
+    return this.#byTopic.get(topic)?.[partition]
   }
 
   *all(): Iterable<Partition> {
-    for (const partitions of this.byTopic.values()) {
+    for (const partitions of this.#byTopic.values()) {
       for (const partition of partitions) if (partition) yield partition
     }
   }
@@ -64,34 +68,74 @@ export class ReplicaManager {
   }
 
   /**
-   * Becomes leader (from the cluster on: or follower) of the partitions that name this broker. Says which of them cannot be
-   * served, because their log directory has failed.
+   * Becomes leader or follower of partitions, each only in a leader epoch that is newer than the one known. Answers, as Kafka:
+   * KAFKA_STORAGE_ERROR (its log directory has failed), INCONSISTENT_TOPIC_ID, STALE_CONTROLLER_EPOCH (the leader epoch is
+   * not newer), UNKNOWN_TOPIC_OR_PARTITION (this broker is no replica of it), or NONE.
    */
-  applyLeaderAndIsr(states: readonly PartitionState[]): PartitionAnswer[] {
-    const hosted = states.filter(({ replicas }) => replicas.includes(this.brokerId))
-    return hosted.map((state) => {
+  applyLeaderAndIsr({ states }: LeaderAndIsr): PartitionAnswer[] {
+    return states.map((state) => {
       const { topic, partition } = state
-      return { topic, partition, error: this.become(state) }
+      return { topic, partition, error: this.#apply(state) }
     })
   }
 
-  private become(state: PartitionState): number {
+  #apply(state: PartitionState): number {
     const { topic, partition: index } = state
     try {
-      const partition = this.get(topic, index) ?? this.host(state)
-      const led = partition.isLeader
-      if (partition.apply(state)) {
-        if (partition.isLeader) this.listener.elected(topic, index, state.leaderEpoch)
-        else if (led) this.listener.resigned(topic, index)
-      }
-      return partition.isOffline ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE
+      const known = this.get(topic, index)
+      if (known?.isOffline) return ErrorCode.KAFKA_STORAGE_ERROR
+      if (known && state.topicId !== '' && known.topicId !== state.topicId)
+        return ErrorCode.INCONSISTENT_TOPIC_ID
+      if (known && state.leaderEpoch <= known.leaderEpoch) return ErrorCode.STALE_CONTROLLER_EPOCH
+      if (!state.replicas.includes(this.#parts.brokerId)) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+      // Overtaken: not an error, as the controller knows better already.
+      if (known && state.partitionEpoch < known.partitionEpoch) return ErrorCode.NONE
+      const partition = known ?? this.#host(state)
+      if (partition.isOffline) return ErrorCode.KAFKA_STORAGE_ERROR
+      if (state.leader === this.#parts.brokerId) this.#lead(partition, state)
+      else this.#follow(partition, state)
+      return ErrorCode.NONE
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
-      this.logger.log('error', 'partition is offline: its log cannot be opened', {
+      this.#parts.logger.log('error', 'partition is offline: its log cannot be opened', {
         partition: `${topic}-${index}`,
         error: error.message,
       })
       return ErrorCode.KAFKA_STORAGE_ERROR
+    }
+  }
+
+  #lead(partition: Partition, state: PartitionState): void {
+    this.#unfollow(partition)
+    if (!partition.makeLeader(state)) return
+    this.#parts.listener.elected(partition.topic, partition.index, state.leaderEpoch)
+  }
+
+  #follow(partition: Partition, state: PartitionState): void {
+    const led = partition.isLeader
+    this.#unfollow(partition)
+    if (!partition.makeFollower(state)) return
+    if (led) this.#parts.listener.resigned(partition.topic, partition.index)
+    this.#startFetching(partition)
+  }
+
+  #startFetching(partition: Partition): void {
+    if (partition.leader < 0) return
+    const address = this.#parts.leaderAddress(partition.leader)
+    if (address === undefined) this.#leaderless.add(partition)
+    else this.#parts.fetchers?.follow(partition, address)
+  }
+
+  #unfollow(partition: Partition): void {
+    this.#leaderless.delete(partition)
+    this.#parts.fetchers?.unfollow(partition)
+  }
+
+  /** Brokers have come: leaders whose address was not known may be among them. */
+  brokersChanged(): void {
+    for (const partition of [...this.#leaderless]) {
+      this.#leaderless.delete(partition)
+      this.#startFetching(partition)
     }
   }
 
@@ -101,9 +145,10 @@ export class ReplicaManager {
       const partition = this.get(topic, index)
       if (!partition || partition.isOffline) continue
       const led = partition.isLeader
-      this.moves.stop(partition)
+      this.#moves.stop(partition)
+      this.#unfollow(partition)
       partition.goOffline()
-      if (led) this.listener.resigned(topic, index)
+      if (led) this.#parts.listener.resigned(topic, index)
     }
   }
 
@@ -112,93 +157,110 @@ export class ReplicaManager {
    * it is not hosted here, and will be made there when it is. Throws DiskError.
    */
   moveTo(topic: string, index: number, path: string): boolean {
+    const { logs } = this.#parts
     const partition = this.get(topic, index)
     if (partition?.isOffline) throw new DiskError('IO', path, `${topic}-${index} is offline`)
-    const known = this.logs.future(topic, index)
+    const known = logs.future(topic, index)
     if (partition && known !== undefined && known.logDirectory !== path) {
-      this.moves.stop(partition)
-      this.logs.removeFuture(topic, index)
+      this.#moves.stop(partition)
+      logs.removeFuture(topic, index)
     }
-    this.logs.prefer(topic, index, path)
+    logs.prefer(topic, index, path)
     if (!partition) return false
     if (partition.log.logDirectory === path) return true
-    const future = this.logs.future(topic, index) ?? this.logs.createFuture(topic, index, path)
-    this.moves.start(partition, future)
+    const future = logs.future(topic, index) ?? logs.createFuture(topic, index, path)
+    this.#moves.start(partition, future)
     return true
   }
 
-  /** Before the logs are closed. */
-  stopMoves(): void {
-    this.moves.stopAll()
+  /** Before the logs are closed: nothing is appended to them any more but by producers. */
+  stop(): void {
+    this.#parts.fetchers?.stop()
+    this.#moves.stopAll()
   }
 
-  /** Says which logs could not be deleted, because their directory has failed. Throws DiskError where a later try may help. */
-  stopReplicas(partitions: readonly PartitionId[], deleteLogs: boolean): PartitionAnswer[] {
-    return partitions.map(({ topic, partition }) => {
-      this.stop(topic, partition)
-      return { topic, partition, error: deleteLogs ? this.deleteLog(topic, partition) : ErrorCode.NONE }
+  /**
+   * Leads and follows them no more; with `deleteLog` nothing of them is left here. Answers, as Kafka: KAFKA_STORAGE_ERROR,
+   * FENCED_LEADER_EPOCH, or NONE, also for what is not hosted. Throws DiskError where a later try may help.
+   */
+  stopReplicas(replicas: readonly ReplicaToStop[]): PartitionAnswer[] {
+    return replicas.map((replica) => {
+      const { topic, partition } = replica
+      return { topic, partition, error: this.#stopReplica(replica) }
     })
   }
 
-  private stop(topic: string, index: number): void {
-    const hosted = this.byTopic.get(topic)
-    const partition = hosted?.[index]
-    if (!partition) return
-    const led = partition.isLeader
-    this.moves.stop(partition)
-    delete hosted![index]
-    if (!hosted!.some(Boolean)) this.byTopic.delete(topic)
-    partition.close()
-    if (led) this.listener.resigned(topic, index)
+  #stopReplica({ topic, partition: index, leaderEpoch, deleteLog }: ReplicaToStop): number {
+    const partition = this.get(topic, index)
+    if (partition && !partition.isOffline) {
+      const isUnfenced = leaderEpoch === EPOCH_DURING_DELETE || leaderEpoch === NO_LEADER_EPOCH
+      if (!isUnfenced && leaderEpoch < partition.leaderEpoch) return ErrorCode.FENCED_LEADER_EPOCH
+      const led = partition.isLeader
+      this.#unfollow(partition)
+      partition.stop()
+      if (led) this.#parts.listener.resigned(topic, index)
+    }
+    if (!deleteLog) return partition?.isOffline ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE
+    if (partition) this.#forget(partition)
+    return this.#deleteLog(topic, index)
   }
 
-  private deleteLog(topic: string, index: number): number {
+  #forget(partition: Partition): void {
+    const { topic, index } = partition
+    this.#moves.stop(partition)
+    const hosted = this.#byTopic.get(topic)!
+    delete hosted[index]
+    if (!hosted.some(Boolean)) this.#byTopic.delete(topic)
+  }
+
+  #deleteLog(topic: string, index: number): number {
     try {
-      this.logs.remove(topic, index)
+      this.#parts.logs.remove(topic, index)
       return ErrorCode.NONE
     } catch (error) {
       if (!(error instanceof DiskError) || error.code !== 'IO') throw error
-      this.logger.log('error', 'a log cannot be deleted', { path: error.path, error: error.message })
+      this.#parts.logger.log('error', 'a log cannot be deleted', { path: error.path, error: error.message })
       return ErrorCode.KAFKA_STORAGE_ERROR
     }
   }
 
   /** New settings reach the logs of a topic. */
   topicConfigChanged(topic: string): void {
-    const config = this.configFor(topic)
-    for (const partition of this.byTopic.get(topic) ?? []) {
+    const config = this.#parts.configFor(topic)
+    for (const partition of this.#byTopic.get(topic) ?? []) {
       if (!partition) continue
       partition.log.config = config
-      const future = this.logs.future(topic, partition.index)
+      const future = this.#parts.logs.future(topic, partition.index)
       if (future !== undefined) future.config = config
     }
   }
 
   allTopicConfigsChanged(): void {
-    for (const topic of this.byTopic.keys()) this.topicConfigChanged(topic)
+    for (const topic of this.#byTopic.keys()) this.topicConfigChanged(topic)
   }
 
-  private host(state: PartitionState): Partition {
+  #host(state: PartitionState): Partition {
     const { topic, partition: index } = state
-    const log = this.logOf(state)
-    const partition = new Partition(this.brokerId, log, this.logs.checkpointedHighWatermark(topic, index))
-    let hosted = this.byTopic.get(topic)
-    if (!hosted) this.byTopic.set(topic, (hosted = []))
+    const { brokerId, logs } = this.#parts
+    const log = this.#logOf(state)
+    const partition = new Partition(brokerId, log, logs.checkpointedHighWatermark(topic, index))
+    let hosted = this.#byTopic.get(topic)
+    if (!hosted) this.#byTopic.set(topic, (hosted = []))
     hosted[index] = partition
-    const future = this.logs.future(topic, index)
-    if (future !== undefined && !partition.isOffline) this.moves.start(partition, future)
+    const future = logs.future(topic, index)
+    if (future !== undefined && !partition.isOffline) this.#moves.start(partition, future)
     return partition
   }
 
-  private logOf(state: PartitionState): ReplicaLog {
+  #logOf(state: PartitionState): ReplicaLog {
     const { topic, partition: index, topicId, isNew } = state
-    const config = this.configFor(topic)
+    const config = this.#parts.configFor(topic)
     try {
-      return this.logs.getOrCreate(topic, index, topicId, config, isNew)
+      return this.#parts.logs.getOrCreate(topic, index, topicId, config, isNew)
     } catch (error) {
       if (!(error instanceof DiskError) || error.code === 'NO_SPACE') throw error
       const partition = `${topic}-${index}`
-      this.logger.log('error', 'a partition is offline', { partition, error: error.message })
+      this.#parts.logger.log('error', 'a partition is offline', { partition, error: error.message })
       return new OfflineLog(state, config)
     }
   }

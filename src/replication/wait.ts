@@ -1,6 +1,7 @@
 /** Waiting on partitions: for bytes to read, or for the high watermark. */
 import type { Timers } from '../env/env.ts'
-import type { Partition, PartitionWaiter } from './partition.ts'
+import type { Partition } from './partition.ts'
+import type { PartitionWaiter } from './types.ts'
 
 /**
  * Runs `done` once: when `missingBytes` more readable bytes have been added to the partitions together, when one of

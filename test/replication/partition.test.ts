@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { LogConfig, ReplicaLog } from '../../src/log/types.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
-import { Partition, type PartitionState, type ReadRequest } from '../../src/replication/partition.ts'
+import { Partition } from '../../src/replication/partition.ts'
+import type { PartitionState, ReadRequest } from '../../src/replication/types.ts'
 import { waitForBytes, waitForHighWatermark } from '../../src/replication/wait.ts'
 import type { Timers } from '../../src/env/env.ts'
 
@@ -72,7 +73,9 @@ const readOf = (change: Partial<ReadRequest> = {}): ReadRequest => ({
 function led(change: Partial<PartitionState> = {}) {
   const log = new CountingLog()
   const partition = new Partition(BROKER, log as unknown as ReplicaLog, 0)
-  partition.apply(stateOf(change))
+  const state = stateOf(change)
+  if (state.leader === BROKER) partition.makeLeader(state)
+  else partition.makeFollower(state)
   return { log, partition }
 }
 const bytes = Buffer.alloc(10)
@@ -80,8 +83,8 @@ const bytes = Buffer.alloc(10)
 describe('Partition', () => {
   test('a leader opens its epoch once and takes no older decision', () => {
     const { log, partition } = led()
-    expect(partition.apply(stateOf())).toBe(true)
-    expect(partition.apply(stateOf({ leaderEpoch: 4 }))).toBe(false)
+    expect(log.epochs).toEqual([5])
+    expect(partition.makeLeader(stateOf({ leaderEpoch: 6, partitionEpoch: -2 }))).toBe(false)
     expect(log.epochs).toEqual([5])
   })
 
@@ -95,7 +98,7 @@ describe('Partition', () => {
     const { partition } = led({ isr: [BROKER, 2], replicas: [BROKER, 2] })
     partition.append(bytes, 'client', 1)
     expect(partition.highWatermark).toBe(0)
-    partition.apply(stateOf({ leaderEpoch: 5, isr: [BROKER], replicas: [BROKER, 2] }))
+    partition.makeLeader(stateOf({ leaderEpoch: 6, isr: [BROKER], replicas: [BROKER, 2] }))
     expect(partition.highWatermark).toBe(1)
   })
 
@@ -214,7 +217,7 @@ describe('waiting', () => {
       let done = 0
       waitForBytes(timers, [partition], { missingBytes: 1000, maxWaitMs: 500 }, () => done++)
       if (end === 'deadline') due[0]()
-      else partition.close()
+      else partition.stop()
       await turn()
       expect([end, done]).toEqual([end, 1])
     }
@@ -229,8 +232,10 @@ describe('waiting', () => {
       end(partition, due)
       return reached
     }
-    expect(await waiting((partition) => partition.apply(stateOf({ isr: [BROKER] })))).toBe(true)
-    expect(await waiting((partition) => partition.apply(stateOf({ leader: 2, leaderEpoch: 6 })))).toBe(false)
+    expect(await waiting((partition) => partition.makeLeader(stateOf({ isr: [BROKER] })))).toBe(true)
+    expect(await waiting((partition) => partition.makeFollower(stateOf({ leader: 2, leaderEpoch: 6 })))).toBe(
+      false,
+    )
     expect(await waiting((_, due) => due[0]())).toBe(false)
   })
 })

@@ -8,7 +8,8 @@
 import { DiskError } from '../../env/disk.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type { FetchRequest, FetchResponse } from '../../protocol/messages/01-fetch.ts'
-import { type Partition, readError, type ReadResult } from '../../replication/partition.ts'
+import type { Partition } from '../../replication/partition.ts'
+import { notThere, readError, type ReadResult } from '../../replication/types.ts'
 import { waitForBytes } from '../../replication/wait.ts'
 import { convertForVersion, givesFirstBatchWhole, type ConvertedRead } from '../fetch-conversion.ts'
 import { type FetchPartition, type FetchPlan, hasNews, moveToEnd } from '../fetch-sessions.ts'
@@ -24,9 +25,6 @@ interface Outcome {
 
 const READ_COMMITTED = 1
 const LEADER_UNKNOWN: readonly number[] = [ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH]
-
-/** Of what is not there Kafka says that it has no aborted transactions; of other errors, that it does not know. */
-const notThere = (error: number): ReadResult => ({ ...readError(error), abortedTransactions: [] })
 
 export function handleFetch(
   services: Services,

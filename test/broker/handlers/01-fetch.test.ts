@@ -40,7 +40,7 @@ function openNextEpoch(): { topicId: string; endedEpoch: number } {
   const partition = broker.process.broker.parts.services.replicas.get(topic, 0)!
   const { topicId, leader, isr, replicas, partitionEpoch, leaderEpoch } = partition
   const state = { topic, topicId, partition: 0, leader, isr, replicas, partitionEpoch, isNew: false }
-  partition.apply({ ...state, leaderEpoch: leaderEpoch + 1 })
+  partition.makeLeader({ ...state, leaderEpoch: leaderEpoch + 1 })
   return { topicId, endedEpoch: leaderEpoch }
 }
 

@@ -16,7 +16,7 @@ test('an epoch ends where the next begins, the last one at the log end', async (
   await produce(broker.client, 'epochs', batchOf(['a', 'b']))
   const partition = broker.process.broker.parts.services.replicas.get('epochs', 0)!
   const { topic, topicId, leader, isr, replicas, partitionEpoch } = partition
-  partition.apply({
+  partition.makeLeader({
     topic,
     topicId,
     partition: 0,
