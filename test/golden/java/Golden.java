@@ -88,6 +88,7 @@ public class Golden {
         writeJson(directory.resolve("message-sets-down.json"), MessageSets.convertedDown());
         writeJson(directory.resolve("group-records.json"), CoordinatorRecords.ofGroups());
         writeJson(directory.resolve("transaction-records.json"), CoordinatorRecords.ofTransactions());
+        writeJson(directory.resolve("replica-assignments.json"), ReplicaAssignments.all());
     }
 
     // ---- messages ----
