@@ -9,6 +9,7 @@ import type { Logger } from './env/env.ts'
 import { createEphemeralDirectory, keptDirectory } from './env/node/data-directory.ts'
 import { createNodeEnv } from './env/node/index.ts'
 import { silentLogger } from './env/node/logger.ts'
+import { createZookeeperCoordination } from './env/node/zookeeper.ts'
 import { newTopic, type TopicOption } from './broker/start-topics.ts'
 
 export { ConfigError }
@@ -50,14 +51,16 @@ export async function startBroker(options: BrokerOptions = {}): Promise<RunningB
   const { dataDir } = options
   const directory = dataDir === undefined ? createEphemeralDirectory() : keptDirectory(dataDir)
   const env = createNodeEnv(logger)
-  let coordination: EmbeddedCoordination | null = null
+  let embedded: EmbeddedCoordination | null = null
   const release = async (): Promise<void> => {
-    await coordination?.close()
+    await embedded?.close()
     directory.remove()
   }
   try {
     const config = configOf(options, directory.path)
-    coordination = createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
+    const ensemble = config.ensemble()
+    if (ensemble === null) embedded = createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
+    const coordination = embedded ?? createZookeeperCoordination({ ...env, ...ensemble! })
     for (const note of config.notes) logger.log('warn', note)
     const broker = await Broker.start(config, { ...env, coordination }, { topics })
     let stopped: Promise<void> | null = null

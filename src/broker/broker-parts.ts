@@ -44,6 +44,8 @@ export interface Identity {
   readonly clusterId: string
   /** Of its log directories. */
   readonly locks: LogDirLocks
+  /** No other broker uses the coordination store. */
+  readonly isAlone: boolean
 }
 
 export function buildParts(
@@ -101,7 +103,7 @@ export function buildParts(
     channelTo: () => localChannel({ metadata, replicas, topicConfigs, groups, conversions }),
     deletionEnabled: () => config.get('delete.topic.enable'),
   })
-  const settings = topicSettings(config)
+  const settings = topicSettings(config, identity.isAlone)
   const topics = new TopicAdmin({
     session,
     random,
@@ -185,12 +187,12 @@ function localChannel(parts: {
   }
 }
 
-function topicSettings(config: BrokerConfig): TopicSettings {
+function topicSettings(config: BrokerConfig, isAlone: boolean): TopicSettings {
   return {
     numPartitions: () => config.get('num.partitions'),
     defaultReplicationFactor: () => config.get('default.replication.factor'),
     deletionEnabled: () => config.get('delete.topic.enable'),
-    capInternalReplication: () => true,
+    capInternalReplication: () => isAlone,
     internalTopic: internalTopics({
       offsets: {
         partitions: config.get('offsets.topic.num.partitions'),

@@ -1,11 +1,9 @@
 /** One broker: made from a configuration and an Env, started in the order in which its parts need each other. */
-import { generateBrokerId, prepareCluster, registerBroker } from '../controller/registration.ts'
 import { TOPIC_CONFIGS_PATH } from '../controller/znodes.ts'
+import { LastingSession } from '../coordination/lasting-session.ts'
 import { CoordinationError, type CoordinationSession } from '../env/coordination.ts'
-import { DiskError } from '../env/disk.ts'
 import type { Env } from '../env/env.ts'
 import { lockLogDirs, type LogDirLocks } from '../log/log-dir-locks.ts'
-import { readMetaProperties, type MetaProperties } from '../log/meta-properties.ts'
 import { warmUpCrc32c } from '../protocol/crc32c.ts'
 import { ErrorCode, errorName } from '../protocol/error-codes.ts'
 import { SocketServer } from '../server/socket-server.ts'
@@ -14,6 +12,9 @@ import { buildParts, type Parts } from './broker-parts.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/config-types.ts'
 import { createDispatch } from './dispatch.ts'
+import { identify } from './identity.ts'
+import { noteLastSession, readLastSessions } from './last-session.ts'
+import { Membership } from './membership.ts'
 import type { NewTopic } from './start-topics.ts'
 
 export interface BrokerListener {
@@ -29,11 +30,16 @@ export interface StartOptions {
   readonly topics?: readonly NewTopic[]
   /** A request failed in a way that the code did not foresee. Its connection is closed; the default is to go on. */
   readonly onBug?: (error: unknown) => void
+  /** No other broker uses the coordination store; by default so where it is the embedded one. */
+  readonly isAlone?: boolean
 }
 
+/** Of an ensemble that does not answer somebody should hear before the attempt is given up. */
+const SILENCE_MS = 1000
+
 interface World {
-  readonly env: Env
   readonly session: CoordinationSession
+  readonly membership: Membership
   readonly locks: LogDirLocks
 }
 
@@ -67,29 +73,30 @@ export class Broker {
   static async start(config: BrokerConfig, env: Env, options: StartOptions = {}): Promise<Broker> {
     const locks = lockLogDirs(env.disk, config.logDirs())
     const undo: (() => Promise<void> | void)[] = [() => locks.release()]
+    const isAlone = options.isAlone ?? !config.isOnEnsemble
     try {
-      const session = await env.coordination.connect({
-        sessionTimeoutMs: config.get('zookeeper.session.timeout.ms'),
-      })
+      const session = await openSession(config, env)
       undo.push(() => session.close())
       const identity = { ...(await identify(config, env, { session, locks })), locks }
-      const parts = buildParts(config, env, session, identity)
+      const membership = membershipOf(config, env, { session, ...identity })
+      undo.push(() => membership.stop())
+      const parts = buildParts(config, env, session, { ...identity, isAlone })
       await parts.configAdmin.start()
       await parts.topicConfigs.load(await session.children(TOPIC_CONFIGS_PATH))
       parts.logs.start()
       undo.push(() => stopLogs(parts))
-      await adoptLogDirs(parts, session, env.logger)
+      if (isAlone) await adoptLogDirs(parts, session, env.logger)
       const server = buildServer(config, env, parts, options)
       undo.push(() => server.stop())
       const listeners = await listen(config, server)
       undo.push(() => parts.groups.stop())
       undo.push(() => parts.controller.stop())
-      await join(config, env, { session, parts, listeners })
+      await join(config, { membership, parts, listeners })
       await createTopics(parts, options.topics ?? [])
       server.serve()
       // Loads native code: the first large batch should not wait for it, nor should the ready line.
       env.timers.soon(warmUpCrc32c)
-      return new Broker({ env, session, locks }, parts, server, listeners)
+      return new Broker({ session, membership, locks }, parts, server, listeners)
     } catch (error) {
       for (const step of undo.reverse()) await step()
       throw error
@@ -103,7 +110,8 @@ export class Broker {
   }
 
   private async shutDown(): Promise<void> {
-    const { session, locks } = this.world
+    const { session, membership, locks } = this.world
+    membership.stop()
     await this.server.stop()
     this.parts.groups.stop()
     await this.parts.controller.stop()
@@ -116,38 +124,6 @@ export class Broker {
 function stopLogs({ services, logs }: Parts): Promise<void> {
   services.replicas.stop()
   return logs.stop()
-}
-
-/** Who this broker is: by configuration, by what its data directory says, or newly made. */
-async function identify(
-  config: BrokerConfig,
-  env: Env,
-  { session, locks }: { session: CoordinationSession; locks: LogDirLocks },
-) {
-  const found = config
-    .logDirs()
-    .filter((directory) => !locks.offline.has(directory))
-    .map((directory) => ownerOf(env, directory))
-    .find((meta) => meta !== null)
-  const newClusterId = found?.clusterId ?? config.clusterId ?? env.random.bytes(16).toString('base64url')
-  const clusterId = await prepareCluster(session, newClusterId)
-  const configured = config.get('broker.id')
-  if (configured >= 0) return { brokerId: configured, clusterId }
-  if (found && found.brokerId >= 0) return { brokerId: found.brokerId, clusterId }
-  if (!config.get('broker.id.generation.enable')) {
-    throw new ConfigError('broker.id', String(configured), 'set it, or broker.id.generation.enable=true')
-  }
-  return { brokerId: await generateBrokerId(session, config.get('reserved.broker.max.id')), clusterId }
-}
-
-/** null where no file says it, or none that can be read: the log manager finds out what the disk lacks. */
-function ownerOf(env: Env, directory: string): MetaProperties | null {
-  try {
-    return readMetaProperties(env.disk, directory)
-  } catch (error) {
-    if (error instanceof DiskError) return null
-    throw error
-  }
 }
 
 function buildServer(config: BrokerConfig, env: Env, parts: Parts, options: StartOptions): SocketServer {
@@ -175,29 +151,63 @@ async function listen(config: BrokerConfig, server: SocketServer): Promise<Broke
   }))
 }
 
+/** Rejects with ConfigError where an ensemble does not answer, and with CoordinationError. */
+async function openSession(config: BrokerConfig, env: Env): Promise<LastingSession> {
+  const { timers, logger } = env
+  const ensemble = config.ensemble()
+  const advice = 'start it, or leave this line out: one broker needs no ZooKeeper'
+  const silence = timers.after(SILENCE_MS, () => {
+    if (ensemble !== null)
+      logger.log('warn', `waiting for ZooKeeper; ${advice}`, { 'zookeeper.connect': ensemble.connect })
+  })
+  try {
+    const sessionTimeoutMs = config.get('zookeeper.session.timeout.ms')
+    return await LastingSession.open({ ...env, sessionTimeoutMs })
+  } catch (error) {
+    if (ensemble === null || !(error instanceof CoordinationError)) throw error
+    if (error.code !== 'CONNECTION_LOSS') throw error
+    const { connect, connectionTimeoutMs } = ensemble
+    const message = `no server of the ensemble has answered for ${connectionTimeoutMs} ms; ${advice}`
+    throw new ConfigError('zookeeper.connect', connect, message)
+  } finally {
+    silence.cancel()
+  }
+}
+
+function membershipOf(
+  config: BrokerConfig,
+  env: Env,
+  of: { session: LastingSession; brokerId: number; locks: LogDirLocks },
+): Membership {
+  const { session, brokerId, locks } = of
+  // A session of the embedded store ends with its process.
+  const outlivesProcess = config.isOnEnsemble
+  const directories = config.logDirs().filter((directory) => !locks.offline.has(directory))
+  return new Membership({
+    env,
+    session,
+    brokerId,
+    rack: config.get('broker.rack'),
+    sessionTimeoutMs: config.get('zookeeper.session.timeout.ms'),
+    previousSessions: outlivesProcess ? readLastSessions(env.disk, directories) : [],
+    noteSession: (id) => {
+      if (outlivesProcess) noteLastSession(env, directories, id)
+    },
+  })
+}
+
 /** Registers, takes part in the controller's election, and waits until this broker knows of itself. */
 async function join(
   config: BrokerConfig,
-  env: Env,
-  at: { session: CoordinationSession; parts: Parts; listeners: readonly BrokerListener[] },
+  at: { membership: Membership; parts: Parts; listeners: readonly BrokerListener[] },
 ): Promise<void> {
-  const { session, parts, listeners } = at
+  const { membership, parts, listeners } = at
   const { brokerId, metadata } = parts.services
   const endpoints = listeners.map(({ name, advertisedHost, advertisedPort }) => {
     return { listenerName: name, securityProtocol: 'PLAINTEXT', host: advertisedHost, port: advertisedPort }
   })
-  const registration = {
-    id: brokerId,
-    endpoints,
-    rack: config.get('broker.rack'),
-    timestampMs: env.clock.nowMs(),
-  }
-  try {
-    await registerBroker(session, registration)
-  } catch (error) {
-    if (!(error instanceof CoordinationError && error.code === 'NODE_EXISTS')) throw error
-    throw new ConfigError('broker.id', String(brokerId), 'another broker of this cluster has this id')
-  }
+  if (config.isOnEnsemble) await membership.checkAddresses(endpoints)
+  await membership.join(endpoints)
   // A coordinator whose partitions come with the controller's first word must be there to hear of them.
   parts.groups.start()
   await parts.controller.start()

@@ -6,6 +6,7 @@ import { createEmbeddedCoordination } from '../coordination/embedded.ts'
 import { createEphemeralDirectory } from '../env/node/data-directory.ts'
 import { createNodeEnv } from '../env/node/index.ts'
 import { createLineLogger } from '../env/node/logger.ts'
+import { createZookeeperCoordination } from '../env/node/zookeeper.ts'
 import { HELP, readArguments } from './arguments.ts'
 import type { CommandOptions } from './arguments.ts'
 import { readConfig } from './read-config.ts'
@@ -42,7 +43,7 @@ async function serve(options: CommandOptions): Promise<void> {
   let stopRequested = false
   const stop = async (running: Broker) => {
     await running.stop()
-    await coordination.close()
+    await embedded?.close()
     process.exit(0)
   }
   const onSignal = () => {
@@ -60,7 +61,10 @@ async function serve(options: CommandOptions): Promise<void> {
   const logger = createLineLogger(options.logLevel, (line) => process.stderr.write(line))
   for (const note of config.notes) logger.log('warn', note)
   const env = createNodeEnv(logger)
-  const coordination = createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
+  const ensemble = config.ensemble()
+  const embedded =
+    ensemble === null ? createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] }) : null
+  const coordination = embedded ?? createZookeeperCoordination({ ...env, ...ensemble! })
   const onBug = (error: unknown) => {
     const { stack = String(error) } = error as Error
     logger.log('error', 'a request failed by a bug, its connection is closed', { stack })

@@ -6,6 +6,7 @@ import {
   CLUSTER_ID_PATH,
   INITIAL_PATHS,
   brokerPath,
+  decodeBroker,
   decodeClusterId,
   encodeBroker,
   encodeClusterId,
@@ -75,6 +76,43 @@ export async function registerBroker(
     if (stat !== null && stat.ephemeralOwner === session.id) return stat.czxid
   }
   throw new CoordinationError('NODE_EXISTS', path)
+}
+
+export interface RegisteredBroker {
+  /** That made the registration. */
+  readonly session: bigint
+  /** Empty where the registration cannot be read. */
+  readonly endpoints: readonly BrokerEndpoint[]
+}
+
+/** Who is registered with this id; null: nobody. */
+export async function readBrokerAt(
+  session: CoordinationSession,
+  id: number,
+): Promise<RegisteredBroker | null> {
+  try {
+    const { data, stat } = await session.get(brokerPath(id))
+    return { session: stat.ephemeralOwner, endpoints: decodeBroker(data)?.endpoints ?? [] }
+  } catch (error) {
+    if (error instanceof CoordinationError && error.code === 'NO_NODE') return null
+    throw error
+  }
+}
+
+/** Removes an ephemeral node that a session which is over left at `path`; nothing where it is not there any more. */
+export async function removeEphemeral(
+  session: CoordinationSession,
+  path: string,
+  owner: bigint,
+): Promise<void> {
+  const stat = await session.exists(path)
+  if (stat === null || stat.ephemeralOwner !== owner) return
+  try {
+    await session.delete(path, stat.version)
+  } catch (error) {
+    const isGone = error instanceof CoordinationError && ['NO_NODE', 'BAD_VERSION'].includes(error.code)
+    if (!isGone) throw error
+  }
 }
 
 async function readOrNull(session: CoordinationSession, path: string): Promise<Buffer | null> {

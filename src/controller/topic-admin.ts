@@ -65,7 +65,7 @@ export interface TopicSettings {
   deletionEnabled(): boolean
   /** `offsets.topic.*`, `transaction.state.log.*`; undefined for other topics. */
   internalTopic(name: string): InternalTopic | undefined
-  /** On the embedded store: an internal topic gets no more replicas than there are brokers, instead of an error. */
+  /** For a broker that is alone: an internal topic gets no more replicas than there are brokers, instead of an error. */
   capInternalReplication(): boolean
 }
 

@@ -69,7 +69,8 @@ export type CoordinationResult =
   | { readonly type: 'delete' }
   | { readonly type: 'check' }
 
-export type SessionState = 'connected' | 'disconnected' | 'expired' | 'closed'
+/** `renewed`: another session has taken the place of an expired one (LastingSession; no other session says it). */
+export type SessionState = 'connected' | 'disconnected' | 'expired' | 'renewed' | 'closed'
 
 /** Versions: -1 (the default) matches any version; any other, 0 included, must be equal. */
 export interface CoordinationSession {

@@ -6,10 +6,12 @@ const KRAFT = { 'process.roles': 'broker,controller', 'node.id': '1' }
 
 describe('A configuration that contradicts itself or asks for what is not there', () => {
   it.each<[Record<string, string>, string]>([
-    [
-      { 'zookeeper.connect': 'localhost:2181' },
-      'zookeeper.connect=localhost:2181: clusters on ZooKeeper come with a later release',
-    ],
+    [{ 'zookeeper.connect': 'localhost:2181:3' }, 'expected host:port,host:port/chroot'],
+    [{ 'zookeeper.connect': 'a:2181,,b:2181' }, 'expected host:port,host:port/chroot'],
+    [{ 'zookeeper.connect': 'a:2181/odradek/../x' }, 'expected host:port,host:port/chroot'],
+    [{ ...KRAFT, 'zookeeper.connect': 'a:2181' }, 'a node with process.roles does not use ZooKeeper'],
+    [{ 'zookeeper.set.acl': 'true' }, 'set zookeeper.digest=user:password'],
+    [{ 'zookeeper.ssl.client.enable': 'true' }, 'it must be false'],
     [
       { 'authorizer.class.name': 'kafka.security.authorizer.AclAuthorizer' },
       'authorizers come with a later release',

@@ -182,8 +182,21 @@ describe('Configurations that people have', () => {
     expect(() => load({ file })).toThrow('for one broker set controller.quorum.voters=1@localhost:9093')
   })
 
-  it('a file for ZooKeeper is refused with advice', () => {
-    const file = { 'broker.id': '0', 'zookeeper.connect': 'localhost:2181' }
-    expect(() => load({ file })).toThrow('without this line one broker starts on its embedded store')
+  it('a file for ZooKeeper names the ensemble, and how long it may take to answer', () => {
+    const file = { 'broker.id': '0', 'zookeeper.connect': 'a:2181,b:2181,[::1]:2181/kafka' }
+    const ensemble = { connect: 'a:2181,b:2181,[::1]:2181/kafka', digest: null, setAcl: false }
+    expect(load({ file }).ensemble()).toEqual({ ...ensemble, connectionTimeoutMs: 18000 })
+    const timeout = { 'zookeeper.connection.timeout.ms': '500' }
+    expect(load({ file: { ...file, ...timeout } }).ensemble()).toEqual({
+      ...ensemble,
+      connectionTimeoutMs: 500,
+    })
+    expect(load({ file: { 'broker.id': '0', 'zookeeper.connect': '' } }).ensemble()).toBeNull()
+  })
+
+  it("a member of a cluster has Kafka's defaults, also where flags alone say so", () => {
+    const config = load({ overrides: { 'zookeeper.connect': 'a:2181' } })
+    expect(config.profile).toBe('kafka')
+    expect(config.get('offsets.topic.replication.factor')).toBe(3)
   })
 })

@@ -52,6 +52,15 @@ export interface BrokerConfigOptions {
   readonly clusterId?: string | null
 }
 
+export interface EnsembleSettings {
+  /** zookeeper.connect */
+  readonly connect: string
+  readonly connectionTimeoutMs: number
+  /** `user:password` */
+  readonly digest: string | null
+  readonly setAcl: boolean
+}
+
 export class BrokerConfig {
   readonly profile: ConfigProfile
   readonly notes: readonly string[]
@@ -139,6 +148,24 @@ export class BrokerConfig {
     return (Object.keys(brokerKeys) as BrokerKey[]).filter(
       (key) => String(before.get(key)) !== String(this.#values.get(key)),
     )
+  }
+
+  /** On a ZooKeeper ensemble, with other brokers; false: on the embedded store. */
+  get isOnEnsemble(): boolean {
+    return Boolean(this.get('zookeeper.connect'))
+  }
+
+  /** How the ensemble is reached; null: there is none. */
+  ensemble(): EnsembleSettings | null {
+    const connect = this.get('zookeeper.connect')
+    if (!connect) return null
+    return {
+      connect,
+      connectionTimeoutMs:
+        this.get('zookeeper.connection.timeout.ms') ?? this.get('zookeeper.session.timeout.ms'),
+      digest: this.get('zookeeper.digest'),
+      setAcl: this.get('zookeeper.set.acl'),
+    }
   }
 
   /** Listeners to open. */

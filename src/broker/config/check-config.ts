@@ -1,4 +1,5 @@
 /** Checks between keys, before anything is opened (Kafka's KafkaConfig.validateValues), and what this release refuses. */
+import { isValidPath } from '../../base/znode-path.ts'
 import { ConfigError } from './config-types.ts'
 import type { BrokerConfig, Properties } from './broker-config.ts'
 
@@ -7,6 +8,7 @@ const MIB = 1024 * 1024
 /** Throws `ConfigError` for the first fault. */
 export function checkBrokerConfig(config: BrokerConfig, given: Properties): void {
   checkRefused(config)
+  checkZookeeper(config)
   checkIdentity(config, given)
   checkKraft(config)
   checkLog(config)
@@ -14,14 +16,6 @@ export function checkBrokerConfig(config: BrokerConfig, given: Properties): void
 }
 
 function checkRefused(config: BrokerConfig): void {
-  const connect = config.get('zookeeper.connect')
-  if (connect !== null && connect !== '') {
-    throw new ConfigError(
-      'zookeeper.connect',
-      connect,
-      'clusters on ZooKeeper come with a later release; without this line one broker starts on its embedded store',
-    )
-  }
   const authorizer = config.get('authorizer.class.name')
   if (authorizer !== '') {
     throw new ConfigError(
@@ -30,8 +24,41 @@ function checkRefused(config: BrokerConfig): void {
       'authorizers come with a later release; it must be empty',
     )
   }
-  for (const key of ['zookeeper.metadata.migration.enable', 'remote.log.storage.system.enable'] as const) {
+  const never = [
+    'zookeeper.metadata.migration.enable',
+    'zookeeper.ssl.client.enable',
+    'remote.log.storage.system.enable',
+  ] as const
+  for (const key of never) {
     if (config.get(key)) throw new ConfigError(key, 'true', 'not supported; it must be false')
+  }
+}
+
+/** One host of `zookeeper.connect`: a name or an address, and a port that may be missing. */
+const ENSEMBLE_HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/
+
+function checkZookeeper(config: BrokerConfig): void {
+  const connect = config.get('zookeeper.connect') ?? ''
+  const setAcl = config.get('zookeeper.set.acl')
+  if (setAcl && config.get('zookeeper.digest') === null) {
+    throw new ConfigError(
+      'zookeeper.set.acl',
+      'true',
+      'nodes that only their maker may change need credentials: set zookeeper.digest=user:password',
+    )
+  }
+  if (connect === '') return
+  const slash = connect.indexOf('/')
+  const hosts = (slash < 0 ? connect : connect.slice(0, slash)).split(',').map((host) => host.trim())
+  const chroot = slash < 0 ? '/' : connect.slice(slash)
+  if (!hosts.every((host) => ENSEMBLE_HOST.test(host)) || !(chroot === '/' || isValidPath(chroot)))
+    throw new ConfigError('zookeeper.connect', connect, 'expected host:port,host:port/chroot')
+  if (config.get('process.roles').length > 0) {
+    throw new ConfigError(
+      'zookeeper.connect',
+      connect,
+      'a node with process.roles does not use ZooKeeper; leave out one of the two',
+    )
   }
 }
 

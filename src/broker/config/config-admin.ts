@@ -76,6 +76,10 @@ export class ConfigAdmin {
 
   constructor(options: ConfigAdminOptions) {
     this.#options = options
+    // The watch has gone with the session that expired, and changes may have come since.
+    options.session.onState((state) => {
+      if (state === 'renewed' && this.#watching) this.#onChange()
+    })
   }
 
   /** Puts the dynamic settings found in force and begins to follow changes. */

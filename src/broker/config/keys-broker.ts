@@ -1,5 +1,5 @@
 /** Keys of identity, coordination, network, topics, replication and quotas. Source: Kafka 3.9's *Configs.java. */
-import { bool, className, double, int, list, long, oneOf, string } from './config-types.ts'
+import { bool, className, double, int, list, long, oneOf, password, string } from './config-types.ts'
 
 const accepted = { honoured: false } as const
 const cluster = { dynamic: 'cluster' } as const
@@ -28,16 +28,32 @@ export const identityKeys = {
 }
 
 export const zookeeperKeys = {
-  'zookeeper.connect': string(null, 'Hosts of a ZooKeeper ensemble. Refused in this release.'),
-  'zookeeper.session.timeout.ms': int(18000, 'Session timeout of the coordination service.'),
-  'zookeeper.connection.timeout.ms': int(null, 'Longest wait for the first connection.', accepted),
+  'zookeeper.connect': string(
+    null,
+    'A ZooKeeper ensemble, `host:port,host:port/chroot`; without it one broker stands on its embedded store.',
+  ),
+  'zookeeper.session.timeout.ms': int(
+    18000,
+    'A broker that the coordination service has not heard of for this long is taken for gone.',
+    { min: 1 },
+  ),
+  'zookeeper.connection.timeout.ms': int(
+    null,
+    'Longest wait for the first connection; default: the session timeout.',
+    { min: 1 },
+  ),
   'zookeeper.max.in.flight.requests': int(10, 'Requests sent without waiting for answers.', {
     ...accepted,
     min: 1,
   }),
-  'zookeeper.set.acl': bool(false, 'Whether znodes get ACLs.', accepted),
-  'zookeeper.ssl.client.enable': bool(false, 'TLS towards the ensemble.', accepted),
+  'zookeeper.set.acl': bool(
+    false,
+    'Whether znodes can be changed by their maker alone; needs `zookeeper.digest`.',
+  ),
+  'zookeeper.ssl.client.enable': bool(false, 'TLS towards the ensemble. Must stay false.'),
   'zookeeper.metadata.migration.enable': bool(false, 'Migration to KRaft. Must stay false.'),
+  // Not Kafka's, whose clients log in through JAAS.
+  'zookeeper.digest': password('Credentials for the ensemble, `user:password`.', { internal: true }),
 }
 
 export const networkKeys = {

@@ -36,7 +36,9 @@ export function loadConfig(sources: ConfigSources): BrokerConfig {
   const environment = readEnvironment(sources.variables)
   const known = pickKnown(environment.properties)
   const hasEnvironment = Object.keys(known).length > 0
-  const profile: ConfigProfile = sources.file !== null || hasEnvironment ? 'kafka' : 'development'
+  // A member of a cluster is no developer's broker of its own.
+  const isMember = Boolean(sources.overrides['zookeeper.connect'])
+  const profile: ConfigProfile = sources.file !== null || hasEnvironment || isMember ? 'kafka' : 'development'
   // The image derives listeners from the advertised ones where none are given; those of a file are given.
   if (sources.file?.listeners && !isGiven(sources.variables, 'LISTENERS')) delete known.listeners
   const properties = { ...sources.file, ...known, ...sources.overrides }
