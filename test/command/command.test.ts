@@ -239,8 +239,8 @@ describe('The command ends with 1 and one line', () => {
     ],
     [
       ['--ephemeral'],
-      { KAFKA_ZOOKEEPER_CONNECT: 'zk:2181' },
-      'zookeeper.connect=zk:2181: clusters on ZooKeeper come',
+      { KAFKA_ZOOKEEPER_CONNECT: '127.0.0.1:1', KAFKA_ZOOKEEPER_CONNECTION_TIMEOUT_MS: '200' },
+      'zookeeper.connect=127.0.0.1:1: no server of the ensemble has answered for 200 ms; start it, or leave this line out',
     ],
     [['--ephemeral', '--port', '0', '--topic', 'a:1:2'], {}, '--topic=a'],
   ])('where the configuration is wrong: %j %j', async (argv, variables, line) => {
