@@ -347,7 +347,11 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
   }
 
   truncateTo(offset: number): void {
-    if (offset >= this.#logEndOffset) return
+    if (offset >= this.#logEndOffset) {
+      // An epoch that began at the end has left no records: it may be one that no other replica knows (KIP-101).
+      if (offset === this.#logEndOffset) this.#epochs.truncateFromEnd(offset)
+      return
+    }
     if (offset <= this.#segments.firstBaseOffset) return this.truncateFullyAndStartAt(offset)
     this.#lowerRecoveryPoint(offset)
     this.#flushes.namesChanged()

@@ -1,19 +1,18 @@
 /**
  * A follower's way to a leader. The versions are those that a broker of Kafka 3.9 sends: Fetch 17 (12 where a partition
- * has no topic id), ListOffsets 9, OffsetForLeaderEpoch 4. All reject with NetworkError; whoever asked asks again.
+ * has no topic id) and ListOffsets 9. Both reject with NetworkError; whoever asked asks again.
  */
-import type { FetchRequest, FetchResponse } from '../protocol/messages/01-fetch.ts'
-import type { ListOffsetsRequest, ListOffsetsResponse } from '../protocol/messages/02-list-offsets.ts'
-import type {
-  OffsetForLeaderEpochRequest,
-  OffsetForLeaderEpochResponse,
-} from '../protocol/messages/23-offset-for-leader-epoch.ts'
+import type { FetchRequest, fetchApi } from '../protocol/messages/01-fetch.ts'
+import type { ListOffsetsRequest, listOffsetsApi } from '../protocol/messages/02-list-offsets.ts'
+import type { Decoded } from '../protocol/schema.ts'
+
+export type FetchAnswer = Decoded<(typeof fetchApi)['response']['fields']>
+export type ListOffsetsAnswer = Decoded<(typeof listOffsetsApi)['response']['fields']>
 
 export interface LeaderChannel {
-  /** `records` of the answer stay valid: they are the caller's. */
-  fetch(request: FetchRequest): Promise<FetchResponse>
-  listOffsets(request: ListOffsetsRequest): Promise<ListOffsetsResponse>
-  offsetsForLeaderEpoch(request: OffsetForLeaderEpochRequest): Promise<OffsetForLeaderEpochResponse>
+  /** `usesTopicIds`: topics go by id (Fetch 17), else by name (12). `records` of the answer stay valid: they are the caller's. */
+  fetch(request: FetchRequest, usesTopicIds: boolean): Promise<FetchAnswer>
+  listOffsets(request: ListOffsetsRequest): Promise<ListOffsetsAnswer>
   /** What is under way rejects. */
   close(): void
 }
