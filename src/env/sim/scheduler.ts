@@ -2,6 +2,7 @@
  * Virtual time: a clock that stands still until it is moved, and timers that run when it is. Two timers due at the same
  * instant run in an order that the seed decides, since real ones promise none; `soon` keeps its order.
  */
+import { Heap } from '../../base/heap.ts'
 import type { Clock, Timer, Timers } from '../env.ts'
 import { SeededRandom } from './random.ts'
 
@@ -9,7 +10,8 @@ interface Due {
   readonly atMs: number
   /** Orders what is due at the same instant. */
   readonly tie: number
-  readonly callback: () => void
+  /** null: cancelled. */
+  callback: (() => void) | null
 }
 
 export interface SimSchedulerOptions {
@@ -25,7 +27,9 @@ export class SimScheduler {
   #elapsedMs = 0
   #wallOffsetMs: number
   #soon: (() => void)[] = []
-  readonly #due = new Set<Due>()
+  readonly #due = new Heap<Due>(isBefore)
+  #cancelled = 0
+  #afterEach: (() => void) | null = null
 
   constructor(options: SimSchedulerOptions = {}) {
     this.#random = new SeededRandom(options.seed ?? 0)
@@ -50,10 +54,15 @@ export class SimScheduler {
     this.#wallOffsetMs += deltaMs
   }
 
+  /** `look` runs after each callback and all that it set going in promises. For invariants; it sees no half-done work. */
+  afterEach(look: (() => void) | null): void {
+    this.#afterEach = look
+  }
+
   /** Runs what is due now, and what follows from it, until nothing is. */
   async settle(): Promise<void> {
     for (;;) {
-      await turn()
+      await this.#turn()
       if (!this.#runNext(this.#elapsedMs)) return
     }
   }
@@ -62,7 +71,7 @@ export class SimScheduler {
   async advance(ms: number): Promise<void> {
     const endMs = this.#elapsedMs + ms
     for (;;) {
-      await turn()
+      await this.#turn()
       if (!this.#runNext(endMs)) break
     }
     this.#elapsedMs = endMs
@@ -75,7 +84,7 @@ export class SimScheduler {
     promise.then(mark, mark)
     const endMs = this.#elapsedMs + limitMs
     for (;;) {
-      await turn()
+      await this.#turn()
       if (settled) return promise
       if (!this.#runNext(endMs)) throw new Error(`still waiting after ${limitMs} ms of virtual time`)
     }
@@ -84,8 +93,27 @@ export class SimScheduler {
   #after(delayMs: number, callback: () => void): Timer {
     const atMs = this.#elapsedMs + Math.max(0, delayMs)
     const due: Due = { atMs, tie: this.#random.next(), callback }
-    this.#due.add(due)
-    return { cancel: () => void this.#due.delete(due) }
+    this.#due.push(due)
+    return { cancel: () => this.#cancel(due) }
+  }
+
+  /** Left where it is until its time comes, or until most of what lies there is of this kind. */
+  #cancel(due: Due): void {
+    if (due.callback === null) return
+    due.callback = null
+    if (++this.#cancelled < 64 || this.#cancelled * 2 < this.#due.size) return
+    const kept: Due[] = []
+    for (let next = this.#due.pop(); next !== undefined; next = this.#due.pop()) {
+      if (next.callback !== null) kept.push(next)
+    }
+    for (const each of kept) this.#due.push(each)
+    this.#cancelled = 0
+  }
+
+  /** Promises that can go on do so before the next callback. */
+  async #turn(): Promise<void> {
+    await turn()
+    this.#afterEach?.()
   }
 
   /** One callback; false when nothing is due up to `endMs`. */
@@ -96,19 +124,26 @@ export class SimScheduler {
       for (const callback of callbacks) callback()
       return true
     }
-    let next: Due | null = null
-    for (const due of this.#due) {
-      if (next === null || due.atMs < next.atMs || (due.atMs === next.atMs && due.tie < next.tie)) next = due
+    while (this.#due.peek()?.callback === null) {
+      this.#due.pop()
+      this.#cancelled--
     }
-    if (next === null || next.atMs > endMs) return false
-    this.#due.delete(next)
+    const next = this.#due.peek()
+    if (next === undefined || next.atMs > endMs) return false
+    this.#due.pop()
     this.#elapsedMs = Math.max(this.#elapsedMs, next.atMs)
-    next.callback()
+    const { callback } = next
+    // It has run: to cancel it now changes nothing.
+    next.callback = null
+    callback!()
     return true
   }
 }
 
-/** Promises that can go on do so before the next callback. */
+function isBefore(one: Due, other: Due): boolean {
+  return one.atMs < other.atMs || (one.atMs === other.atMs && one.tie < other.tie)
+}
+
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
