@@ -1,12 +1,9 @@
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { compiledProgram } from '../harness/c-program.ts'
 import { eventually } from '../harness/conditions.ts'
 import { javaArguments } from '../harness/java.ts'
 import { codecNames, codecs, kafkajsClient, patient } from '../harness/kafkajs-client.ts'
-import { cache, repository } from '../harness/paths.ts'
-import { ended, mustRun, startProcess } from '../harness/processes.ts'
+import { ended, startProcess } from '../harness/processes.ts'
 import { laneRecords, report, sumOf, topicName } from './records.ts'
 import type { Lane, Sums } from './records.ts'
 
@@ -57,20 +54,7 @@ function program(command: () => Promise<[string, ...string[]]>): Family {
 }
 
 export const java = program(async () => ['java', ...(await javaArguments(512)), 'RoundTrip'])
-export const librdkafka = program(async () => [await compiledProgram()])
-
-/** Compiles c/roundtrip.c once for this state of the source. */
-async function compiledProgram(): Promise<string> {
-  const source = join(repository, 'test/kafka-compat/c/roundtrip.c')
-  const hash = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16)
-  const file = join(cache, `kafka-compat-roundtrip-${hash}`)
-  if (existsSync(file)) return file
-  mkdirSync(cache, { recursive: true })
-  const partial = `${file}.${process.pid}.partial`
-  await mustRun('gcc', ['-O2', '-Wall', '-o', partial, source, '-lrdkafka'])
-  renameSync(partial, file)
-  return file
-}
+export const librdkafka = program(async () => [await compiledProgram('roundtrip', ['rdkafka'])])
 
 const KAFKAJS_BATCH_BYTES = 600_000
 const KAFKAJS_BATCH_RECORDS = 1_000

@@ -1,0 +1,86 @@
+/** Who is what in a cluster, read from ZooKeeper: leaders, in-sync sets, controller, coordinators, sessions. */
+import type { Cluster } from '../harness/cluster.ts'
+import { sessionKey, ZookeeperConnection, type ServerAddress } from './zookeeper-wire.ts'
+
+export interface PartitionView {
+  topic: string
+  partition: number
+  leader: number
+  leaderEpoch: number
+  isr: number[]
+}
+
+export class ClusterView {
+  readonly #servers: readonly ServerAddress[]
+
+  constructor({ ensemble }: Pick<Cluster, 'ensemble'>) {
+    this.#servers = ensemble.servers.map(({ place, port }) => ({ host: place.host, port }))
+  }
+
+  /** Null while there is none. */
+  async controllerId(): Promise<number | null> {
+    const znode = await this.#with((connection) => connection.get('/controller'))
+    return znode === null ? null : (JSON.parse(znode.data.toString()) as { brokerid: number }).brokerid
+  }
+
+  /** Ids of the brokers that are registered. */
+  async brokerIds(): Promise<number[]> {
+    const names = await this.#with((connection) => connection.children('/brokers/ids'))
+    return names.map(Number).sort((a, b) => a - b)
+  }
+
+  /** All partitions of all topics that have a state. */
+  partitions(): Promise<PartitionView[]> {
+    return this.#with(async (connection) => {
+      const views: PartitionView[] = []
+      for (const topic of (await connection.children('/brokers/topics')).sort()) {
+        const numbers = await connection.children(`/brokers/topics/${topic}/partitions`)
+        for (const partition of numbers.map(Number).sort((a, b) => a - b)) {
+          const znode = await connection.get(`/brokers/topics/${topic}/partitions/${partition}/state`)
+          if (znode === null) continue
+          const state = JSON.parse(znode.data.toString()) as Record<string, never>
+          views.push({
+            topic,
+            partition,
+            leader: state.leader,
+            leaderEpoch: state.leader_epoch,
+            isr: state.isr,
+          })
+        }
+      }
+      return views
+    })
+  }
+
+  /** The broker that leads the group's partition of __consumer_offsets; null while there is none. */
+  async coordinatorOf(group: string): Promise<number | null> {
+    const offsets = (await this.partitions()).filter(({ topic }) => topic === '__consumer_offsets')
+    const mine = offsets.find(({ partition }) => partition === partitionOfGroup(group, offsets.length))
+    return mine === undefined || mine.leader < 0 ? null : mine.leader
+  }
+
+  /** Ends the broker's session on the ensemble; the broker learns it as an expiry. False where it has none. */
+  async expireSession(brokerId: number): Promise<boolean> {
+    const znode = await this.#with((connection) => connection.get(`/brokers/ids/${brokerId}`))
+    if (znode === null) return false
+    const taken = await ZookeeperConnection.open(this.#servers, sessionKey(znode.ephemeralOwner))
+    await taken.close()
+    return true
+  }
+
+  async #with<T>(read: (connection: ZookeeperConnection) => Promise<T>): Promise<T> {
+    const connection = await ZookeeperConnection.open(this.#servers)
+    try {
+      return await read(connection)
+    } finally {
+      await connection.close().catch(() => undefined)
+    }
+  }
+}
+
+/** Java's String.hashCode, its sign bit taken away, over the partitions of __consumer_offsets. */
+export function partitionOfGroup(group: string, partitions: number): number {
+  let hash = 0
+  for (let i = 0; i < group.length; i++) hash = (Math.imul(hash, 31) + group.charCodeAt(i)) | 0
+  return (hash & 0x7fffffff) % partitions
+}

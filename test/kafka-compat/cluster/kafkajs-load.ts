@@ -1,0 +1,129 @@
+/** kafkajs's load on a cluster, in the test's own process: an idempotent producer, and a consumer that is a group of its own. */
+import kafkajs from 'kafkajs'
+import type { Consumer, EachBatchPayload, Producer } from 'kafkajs'
+import { pause } from '../harness/conditions.ts'
+import type { Observation } from './checker.ts'
+import type { Client, LoadOptions } from './load.ts'
+
+const MEMBER = 'kafkajs-member'
+const PRODUCER = 'kafkajs'
+const TICK_MS = 50
+const COMMIT_EVERY_MS = 500
+/** Without end: what is given up might be in the log or not, and nothing is learned from it. */
+const retry = { initialRetryTime: 30, maxRetryTime: 300, retries: 100_000, factor: 0.2, multiplier: 1.5 }
+
+export async function startKafkajs(
+  options: LoadOptions,
+  observe: (seen: Observation) => void,
+): Promise<Client> {
+  const kafka = new kafkajs.Kafka({
+    clientId: 'odradek-cluster',
+    brokers: options.bootstrap.split(','),
+    logLevel: kafkajs.logLevel.NOTHING,
+    connectionTimeout: 1500,
+    requestTimeout: 5000,
+    retry,
+  })
+  const load = new KafkajsLoad(options, observe)
+  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry, metadataMaxAge: 5000 })
+  await producer.connect()
+  const consumer = kafka.consumer({
+    groupId: `${options.topic}-kafkajs`,
+    sessionTimeout: 10_000,
+    heartbeatInterval: 1000,
+    maxWaitTimeInMs: 200,
+    metadataMaxAge: 5000,
+    retry,
+  })
+  await load.consume(consumer)
+  const produced = load.produce(producer)
+  return {
+    name: PRODUCER,
+    stopProducing: () => {
+      load.stopping = true
+      return produced
+    },
+    async stop() {
+      load.stopping = true
+      await Promise.race([Promise.allSettled([producer.disconnect(), consumer.disconnect()]), pause(5000)])
+    },
+  }
+}
+
+class KafkajsLoad {
+  readonly #options: LoadOptions
+  readonly #observe: (seen: Observation) => void
+  stopping = false
+  /** Partitions whose first poll in this generation tells where the consumer began. */
+  #unplaced = new Set<number>()
+  #committedMs = 0
+
+  constructor(options: LoadOptions, observe: (seen: Observation) => void) {
+    this.#options = options
+    this.#observe = observe
+  }
+
+  /** One send after the other, each to one partition: kafkajs keeps the order of a partition only so. */
+  async produce(producer: Producer): Promise<void> {
+    const { topic, partitions, recordsPerSecond } = this.#options
+    const next = Array.from({ length: partitions }, () => 0)
+    const batch = Math.max(1, Math.round((recordsPerSecond * TICK_MS) / 1000))
+    for (let partition = 0; !this.stopping; partition = (partition + 1) % partitions) {
+      const first = next[partition]
+      next[partition] += batch
+      this.#observe({ kind: 'sending', producer: PRODUCER, partition, upTo: next[partition] })
+      const messages = Array.from({ length: batch }, (_, i) => {
+        const value = `${PRODUCER} ${first + i} ${'y'.repeat(((first + i) * 7919) % 400)}`
+        return { key: PRODUCER, value, partition }
+      })
+      const common = { producer: PRODUCER, partition }
+      try {
+        const [{ baseOffset }] = await producer.send({ topic, messages, acks: -1 })
+        for (let i = 0; i < batch; i++) {
+          const offset = Number(baseOffset) < 0 ? -1 : Number(baseOffset) + i
+          this.#observe({ kind: 'acknowledged', ...common, sequence: first + i, offset })
+        }
+      } catch (failure) {
+        const error = (failure as Error).name
+        for (let i = 0; i < batch; i++) {
+          this.#observe({ kind: 'failed', ...common, sequence: first + i, error })
+        }
+      }
+      await pause(TICK_MS)
+    }
+  }
+
+  async consume(consumer: Consumer): Promise<void> {
+    const { topic } = this.#options
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      this.#unplaced = new Set(payload.memberAssignment[topic] ?? [])
+    })
+    await consumer.connect()
+    await consumer.subscribe({ topics: [topic], fromBeginning: true })
+    await consumer.run({ autoCommit: false, eachBatch: (payload) => this.#eachBatch(consumer, payload) })
+  }
+
+  async #eachBatch(consumer: Consumer, payload: EachBatchPayload): Promise<void> {
+    const { batch, resolveOffset, heartbeat, isRunning, isStale } = payload
+    const { partition } = batch
+    for (const { value, offset: text } of batch.messages) {
+      if (!isRunning() || isStale()) return
+      const offset = Number(text)
+      const common = { consumer: MEMBER, partition, offset }
+      if (this.#unplaced.delete(partition)) this.#observe({ kind: 'positioned', ...common })
+      const [producer, sequence] = String(value).split(' ', 2)
+      this.#observe({ kind: 'polled', ...common, producer, sequence: Number(sequence) })
+      resolveOffset(text)
+    }
+    await heartbeat()
+    if (performance.now() - this.#committedMs < COMMIT_EVERY_MS) return
+    this.#committedMs = performance.now()
+    const { topics } = payload.uncommittedOffsets()
+    const flat = topics.flatMap(({ topic, partitions }) => partitions.map((each) => ({ topic, ...each })))
+    await consumer.commitOffsets(flat)
+    for (const each of flat) {
+      const offset = Number(each.offset)
+      this.#observe({ kind: 'committed', consumer: MEMBER, partition: each.partition, offset })
+    }
+  }
+}

@@ -1,0 +1,157 @@
+/** As little of a ZooKeeper client as reads a znode and ends a session of somebody else: none of our own code is in it. */
+import { connect, type Socket } from 'node:net'
+
+const GET_DATA = 4
+const GET_CHILDREN = 8
+const CLOSE_SESSION = -11
+const OK = 0
+const NO_NODE = -101
+/** Of a Stat: four longs and three ints come before the session that owns an ephemeral node. */
+const EPHEMERAL_OWNER_AT = 4 * 8 + 3 * 4
+const STAT_BYTES = 68
+const REPLY_TIMEOUT_MS = 1500
+
+export interface Znode {
+  data: Buffer
+  /** Session id; 0n where the node is not ephemeral. */
+  ephemeralOwner: bigint
+}
+
+export interface ServerAddress {
+  host: string
+  port: number
+}
+
+export interface SessionKey {
+  id: bigint
+  password: Buffer
+}
+
+const newSession: SessionKey = { id: 0n, password: Buffer.alloc(16) }
+
+/** One session on one server. */
+export class ZookeeperConnection {
+  readonly #socket: Socket
+  #received = Buffer.alloc(0)
+  #waiting: ((error: Error | null, frame: Buffer) => void)[] = []
+  #xid = 1
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    socket.setTimeout(REPLY_TIMEOUT_MS, () => socket.destroy(new Error('no answer')))
+    socket.on('data', (bytes) => this.#receive(bytes))
+    let failure = new Error('the server closed the connection')
+    socket.on('error', (error) => (failure = error))
+    socket.on('close', () => {
+      for (const settle of this.#waiting.splice(0)) settle(failure, Buffer.alloc(0))
+    })
+  }
+
+  /** To the first of the servers that answers; with a key it takes that session over. */
+  static async open(servers: readonly ServerAddress[], key = newSession): Promise<ZookeeperConnection> {
+    let failure: unknown
+    for (const { host, port } of servers) {
+      const connection = new ZookeeperConnection(connect(port, host))
+      try {
+        await connection.#handshake(key)
+        return connection
+      } catch (error) {
+        failure = error
+        connection.#socket.destroy()
+      }
+    }
+    throw new Error('no ZooKeeper server answers', { cause: failure })
+  }
+
+  async #handshake({ id, password }: SessionKey): Promise<void> {
+    const request = Buffer.alloc(4 + 8 + 4 + 8 + 4 + 16 + 1)
+    request.writeInt32BE(4000, 12)
+    request.writeBigInt64BE(id, 16)
+    request.writeInt32BE(16, 24)
+    password.copy(request, 28)
+    const reply = await this.#exchange(request)
+    const given = reply.readBigInt64BE(8)
+    if (given === 0n) throw new Error('the session is not there')
+  }
+
+  /** Null where there is no such node. */
+  async get(path: string): Promise<Znode | null> {
+    const reply = await this.#request(GET_DATA, path)
+    if (reply === null) return null
+    const length = reply.readInt32BE(0)
+    const data = reply.subarray(4, 4 + Math.max(0, length))
+    const stat = reply.subarray(reply.length - STAT_BYTES)
+    return { data, ephemeralOwner: stat.readBigInt64BE(EPHEMERAL_OWNER_AT) }
+  }
+
+  /** Names below a node, none where it is not there. */
+  async children(path: string): Promise<string[]> {
+    const reply = await this.#request(GET_CHILDREN, path)
+    if (reply === null) return []
+    const names: string[] = []
+    for (let position = 4; position < reply.length;) {
+      const length = reply.readInt32BE(position)
+      names.push(reply.toString('utf8', position + 4, position + 4 + length))
+      position += 4 + length
+    }
+    return names
+  }
+
+  /** Ends the session, with all its ephemeral nodes. */
+  async close(): Promise<void> {
+    const header = Buffer.alloc(8)
+    header.writeInt32BE(this.#xid++, 0)
+    header.writeInt32BE(CLOSE_SESSION, 4)
+    await this.#exchange(header).finally(() => this.#socket.destroy())
+  }
+
+  async #request(type: number, path: string): Promise<Buffer | null> {
+    const name = Buffer.from(path)
+    const frame = Buffer.alloc(8 + 4 + name.length + 1)
+    frame.writeInt32BE(this.#xid++, 0)
+    frame.writeInt32BE(type, 4)
+    frame.writeInt32BE(name.length, 8)
+    name.copy(frame, 12)
+    const reply = await this.#exchange(frame)
+    const error = reply.readInt32BE(12)
+    if (error === NO_NODE) return null
+    if (error !== OK) throw new Error(`ZooKeeper: ${path}: error ${error}`)
+    return reply.subarray(16)
+  }
+
+  #exchange(body: Buffer): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      if (this.#socket.destroyed) return reject(new Error('the connection is closed'))
+      this.#waiting.push((error, frame) => (error === null ? resolve(frame) : reject(error)))
+      const length = Buffer.alloc(4)
+      length.writeInt32BE(body.length)
+      this.#socket.write(Buffer.concat([length, body]))
+    })
+  }
+
+  #receive(bytes: Buffer): void {
+    this.#received = Buffer.concat([this.#received, bytes])
+    while (this.#received.length >= 4) {
+      const length = this.#received.readInt32BE(0)
+      if (this.#received.length < 4 + length) return
+      this.#waiting.shift()?.(null, Buffer.from(this.#received.subarray(4, 4 + length)))
+      this.#received = this.#received.subarray(4 + length)
+    }
+  }
+}
+
+/**
+ * The key of a session by its id: servers make the password of the id and a constant (ZooKeeperServer.superSecret), with
+ * java.util.Random. So a test can end the session of a broker, which the broker cannot tell from an expired one.
+ */
+export function sessionKey(id: bigint): SessionKey {
+  const superSecret = 0xb3415c00n
+  const mask = (1n << 48n) - 1n
+  let state = (id ^ superSecret ^ 0x5deece66dn) & mask
+  const password = Buffer.alloc(16)
+  for (let position = 0; position < 16; position += 4) {
+    state = (state * 0x5deece66dn + 0xbn) & mask
+    password.writeUInt32LE(Number(state >> 16n) >>> 0, position)
+  }
+  return { id, password }
+}
