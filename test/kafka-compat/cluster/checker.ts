@@ -138,6 +138,11 @@ export class HistoryChecker {
     }
   }
 
+  /** How many offsets of a partition the members of a group were given. */
+  countRead(group: string, partition: number): number {
+    return this.#history(partition).readBy.get(group)?.size ?? 0
+  }
+
   /** `logs` has all of each partition, in the order of the log. Gives what was found from the beginning on. */
   finish(logs: ReadonlyMap<number, readonly LogRecord[]>): Anomaly[] {
     for (const partition of new Set([...this.#partitions.keys(), ...logs.keys()])) {

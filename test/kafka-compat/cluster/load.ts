@@ -34,33 +34,39 @@ export const groups = {
 export const producers = ['java', 'rdkafka', 'kafkajs'] as const
 
 export class Load {
-  readonly #clients: Client[]
-  readonly #acknowledged: Map<string, number>
-  readonly #failures: Error[]
+  /** Longest time between two acknowledgements to anybody. */
+  longestGapMs = 0
+  readonly #checker: HistoryChecker
+  #clients: Client[] = []
+  readonly #acknowledged = new Map<string, number>(producers.map((name) => [name, 0]))
+  readonly #failures: Error[] = []
+  #lastMs = performance.now()
 
-  private constructor(clients: Client[], acknowledged: Map<string, number>, failures: Error[]) {
-    this.#clients = clients
-    this.#acknowledged = acknowledged
-    this.#failures = failures
+  private constructor(checker: HistoryChecker) {
+    this.#checker = checker
   }
 
   static async start(options: LoadOptions, checker: HistoryChecker): Promise<Load> {
-    const acknowledged = new Map<string, number>(producers.map((name) => [name, 0]))
-    const failures: Error[] = []
-    const observe = (seen: Observation): void => {
-      checker.observe(seen)
-      if (seen.kind !== 'acknowledged') return
-      acknowledged.set(seen.producer, acknowledged.get(seen.producer)! + 1)
-    }
-    const fail = (error: Error): void => void failures.push(error)
+    const load = new Load(checker)
+    const observe = (seen: Observation): void => load.#observe(seen)
+    const fail = (error: Error): void => void load.#failures.push(error)
     const java = ['java', ...(await javaArguments(256)), 'ClusterLoad']
     const rdkafka = [await compiledProgram('clusterload', ['rdkafka', 'pthread'])]
-    const clients = [
+    load.#clients = [
       startProgram('java', java, options, { observe, fail }),
       startProgram('rdkafka', rdkafka, options, { observe, fail }),
       await startKafkajs(options, observe),
     ]
-    return new Load(clients, acknowledged, failures)
+    return load
+  }
+
+  #observe(seen: Observation): void {
+    this.#checker.observe(seen)
+    if (seen.kind !== 'acknowledged') return
+    this.#acknowledged.set(seen.producer, this.#acknowledged.get(seen.producer)! + 1)
+    const nowMs = performance.now()
+    this.longestGapMs = Math.max(this.longestGapMs, nowMs - this.#lastMs)
+    this.#lastMs = nowMs
   }
 
   /** Records acknowledged so far; of one producer, or of all together. */

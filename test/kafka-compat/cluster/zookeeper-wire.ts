@@ -9,7 +9,7 @@ const NO_NODE = -101
 /** Of a Stat: four longs and three ints come before the session that owns an ephemeral node. */
 const EPHEMERAL_OWNER_AT = 4 * 8 + 3 * 4
 const STAT_BYTES = 68
-const REPLY_TIMEOUT_MS = 1500
+const REPLY_TIMEOUT_MS = 3000
 
 export interface Znode {
   data: Buffer

@@ -46,6 +46,9 @@ export const clusterProperties: Readonly<Record<string, string>> = {
   'leader.imbalance.check.interval.seconds': '5',
 }
 
+/** Calm enough that an ensemble on a busy machine keeps its leader. */
+const ENSEMBLE_TICK_MS = 500
+
 export class Cluster {
   readonly ensemble: Ensemble
   readonly members: readonly ClusterMember[]
@@ -80,7 +83,7 @@ export class Cluster {
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { kinds, config = {}, ensembleSize = 3, brokerPlaces = [], ensemblePlaces = [] } = options
   const directory = mkdtempSync(join(tmpdir(), 'odradek-cluster-'))
-  const ensemble = await startEnsemble(ensembleSize, ensemblePlaces)
+  const ensemble = await startEnsemble(ensembleSize, ensemblePlaces, ENSEMBLE_TICK_MS)
   const members: ClusterMember[] = []
   for (const [index, kind] of kinds.entries()) {
     const brokerId = index + 1

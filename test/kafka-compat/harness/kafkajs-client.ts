@@ -100,7 +100,7 @@ export const patient: RetryOptions = { initialRetryTime: 50, maxRetryTime: 500, 
 export function kafkajsClient(bootstrap: string, config: Partial<KafkaConfig> = {}): Kafka {
   return new kafkajs.Kafka({
     clientId: 'odradek-compat',
-    brokers: [bootstrap],
+    brokers: bootstrap.split(','),
     logLevel: logLevel.NOTHING,
     retry: { initialRetryTime: 30, maxRetryTime: 300, retries: 12 },
     ...config,

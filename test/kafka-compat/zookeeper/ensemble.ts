@@ -17,7 +17,7 @@ const JVM = [
   '-Dzookeeper.admin.enableServer=false',
   '-Dzookeeper.enforceQuota=true',
 ]
-/** Sessions live between 2 and 20 ticks. */
+/** Sessions live between 2 and 20 ticks; servers part from a leader that is silent for 10. */
 const TICK_MS = 200
 
 export class ZookeeperServer {
@@ -67,7 +67,11 @@ export interface Ensemble {
 }
 
 /** Resolves when every server serves. With places, the servers run there, one at each. */
-export async function startEnsemble(size: 1 | 3, places: readonly Place[] = []): Promise<Ensemble> {
+export async function startEnsemble(
+  size: 1 | 3,
+  places: readonly Place[] = [],
+  tickMs = TICK_MS,
+): Promise<Ensemble> {
   const hosts = Array.from({ length: size }, (_, i) => places[i] ?? loopback)
   const directory = mkdtempSync(join(tmpdir(), 'odradek-zookeeper-'))
   const ports: number[] = []
@@ -83,7 +87,7 @@ export async function startEnsemble(size: 1 | 3, places: readonly Place[] = []):
     const file = join(directory, `${i + 1}.cfg`)
     const settings = [
       `dataDir=${data}`,
-      `tickTime=${TICK_MS}`,
+      `tickTime=${tickMs}`,
       'initLimit=50',
       'syncLimit=10',
       'maxClientCnxns=0',
