@@ -6,6 +6,9 @@ import { handleProduce } from './handlers/00-produce.ts'
 import { handleFetch } from './handlers/01-fetch.ts'
 import { handleListOffsets } from './handlers/02-list-offsets.ts'
 import { handleMetadata } from './handlers/03-metadata.ts'
+import { handleLeaderAndIsr } from './handlers/04-leader-and-isr.ts'
+import { handleStopReplica } from './handlers/05-stop-replica.ts'
+import { handleUpdateMetadata } from './handlers/06-update-metadata.ts'
 import { handleOffsetCommit } from './handlers/08-offset-commit.ts'
 import { handleOffsetFetch } from './handlers/09-offset-fetch.ts'
 import { handleFindCoordinator } from './handlers/10-find-coordinator.ts'
@@ -40,6 +43,9 @@ const handlers = new Map<number, AnyHandler>([
   [1, handleFetch],
   [2, handleListOffsets],
   [3, handleMetadata],
+  [4, handleLeaderAndIsr],
+  [5, handleStopReplica],
+  [6, handleUpdateMetadata],
   [8, handleOffsetCommit],
   [9, handleOffsetFetch],
   [10, handleFindCoordinator],

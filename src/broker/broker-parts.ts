@@ -1,7 +1,7 @@
 /** The parts of a broker, made and joined: what one room needs of another is handed over here. */
 import { Controller } from '../controller/controller.ts'
 import { tellOfFailedLogDir } from '../controller/log-dir-events.ts'
-import { LEADER_DURING_DELETE, type BrokerChannel } from '../controller/metadata.ts'
+import type { BrokerChannel, BrokerInfo } from '../controller/metadata.ts'
 import { internalTopics } from '../controller/internal-topics.ts'
 import { TopicAdmin, type TopicSettings } from '../controller/topic-admin.ts'
 import { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
@@ -15,15 +15,17 @@ import type { LogDirLocks } from '../log/log-dir-locks.ts'
 import type { CleanerSettings } from '../log/cleaner/log-cleaner.ts'
 import { createLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
-import { ErrorCode, errorName } from '../protocol/error-codes.ts'
+import { errorName } from '../protocol/error-codes.ts'
 import { ReplicaManager } from '../replication/replica-manager.ts'
 import { advertisedApis } from './api-table.ts'
 import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
 import { ConfigAdmin } from './config/config-admin.ts'
+import { ControlPlane, localChannel } from './control-plane.ts'
 import { FetchSessionCache } from './fetch-sessions.ts'
 import { MessageConversions } from './message-conversions.ts'
 import { MetadataCache } from './metadata-cache.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { RemoteChannel } from './remote-channel.ts'
 import { ReplicatedLog } from './replicated-log.ts'
 import type { Services } from './services.ts'
 import { TopicConfigs } from './topic-configs.ts'
@@ -44,6 +46,8 @@ export interface Identity {
   readonly clusterId: string
   /** Of its log directories. */
   readonly locks: LogDirLocks
+  /** The czxid of its registration; -1 before there is one. */
+  readonly brokerEpoch: () => number
   /** No other broker uses the coordination store. */
   readonly isAlone: boolean
 }
@@ -93,6 +97,19 @@ export function buildParts(
       },
     },
   })
+  const controlPlane: ControlPlane = new ControlPlane({
+    brokerEpoch: identity.brokerEpoch,
+    metadata,
+    replicas,
+    topicConfigs,
+    topicsDeleted: (names) => {
+      for (const topic of names) {
+        topicConfigs.forget(topic)
+        conversions.forget(topic)
+      }
+    },
+    partitionsDeleted: (partitions) => groups.onPartitionsDeleted(partitions),
+  })
   const controller = new Controller({
     session,
     brokerId,
@@ -100,7 +117,7 @@ export function buildParts(
     timers,
     random,
     logger,
-    channelTo: () => localChannel({ metadata, replicas, topicConfigs, groups, conversions }),
+    channelTo: channels(config, env, { brokerId, controlPlane }),
     deletionEnabled: () => config.get('delete.topic.enable'),
   })
   const settings = topicSettings(config, identity.isAlone)
@@ -142,6 +159,7 @@ export function buildParts(
     configAdmin,
     metadata,
     topics,
+    controlPlane,
     logs,
     replicas,
     groups,
@@ -154,36 +172,25 @@ export function buildParts(
   return { services, controller, topicConfigs, groups, logs, configAdmin, internalTopic }
 }
 
-/** The controller's way to the broker that it runs in. */
-function localChannel(parts: {
-  metadata: MetadataCache
-  replicas: ReplicaManager
-  topicConfigs: TopicConfigs
-  groups: GroupCoordinator
-  conversions: MessageConversions
-}): BrokerChannel {
-  const { metadata, replicas, topicConfigs, groups, conversions } = parts
-  return {
-    async leaderAndIsr(from, states) {
-      await topicConfigs.load(states.map(({ topic }) => topic))
-      const partitions = replicas.applyLeaderAndIsr({ ...from, states })
-      return { error: ErrorCode.NONE, partitions }
-    },
-    async updateMetadata({ controllerId }, update) {
-      const deleted = update.partitions.filter(({ leader }) => leader === LEADER_DURING_DELETE)
-      for (const topic of new Set(deleted.map(({ topic }) => topic))) {
-        topicConfigs.forget(topic)
-        conversions.forget(topic)
-      }
-      metadata.updateMetadata(controllerId, update)
-      if (deleted.length > 0) groups.onPartitionsDeleted(deleted)
-      return { error: ErrorCode.NONE }
-    },
-    async stopReplicas(_, toStop) {
-      return { error: ErrorCode.NONE, partitions: replicas.stopReplicas(toStop) }
-    },
-    onLost: () => undefined,
-    close: () => undefined,
+/** Where brokers answer brokers may be slow to connect. */
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** The controller's ways to brokers: a function call to its own, a connection to any other. */
+function channels(
+  config: BrokerConfig,
+  env: Env,
+  of: { brokerId: number; controlPlane: ControlPlane },
+): (broker: BrokerInfo) => BrokerChannel {
+  const { brokerId, controlPlane } = of
+  const settings = {
+    brokerId,
+    listenerName: config.interBrokerListenerName(),
+    socketTimeoutMs: config.get('controller.socket.timeout.ms'),
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  }
+  return (broker) => {
+    if (broker.id === brokerId) return localChannel(controlPlane, broker.epoch)
+    return new RemoteChannel(env, broker, settings)
   }
 }
 

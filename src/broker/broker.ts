@@ -80,7 +80,11 @@ export class Broker {
       const identity = { ...(await identify(config, env, { session, locks })), locks }
       const membership = membershipOf(config, env, { session, ...identity })
       undo.push(() => membership.stop())
-      const parts = buildParts(config, env, session, { ...identity, isAlone })
+      const parts = buildParts(config, env, session, {
+        ...identity,
+        isAlone,
+        brokerEpoch: () => membership.epoch,
+      })
       await parts.configAdmin.start()
       await parts.topicConfigs.load(await session.children(TOPIC_CONFIGS_PATH))
       parts.logs.start()

@@ -4,6 +4,7 @@ import type { LogManager } from '../log/types.ts'
 import type { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
 import type { ReplicaManager } from '../replication/replica-manager.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
+import type { ControlPlane } from './control-plane.ts'
 import type { ConfigAdmin } from './config/config-admin.ts'
 import type { MessageConversions } from './message-conversions.ts'
 import type { MetadataCache } from './metadata-cache.ts'
@@ -22,6 +23,8 @@ export interface Services {
   readonly metadata: MetadataCache
   /** Creating and deleting topics, adding partitions. */
   readonly topics: TopicAdmin
+  /** What the controller says. */
+  readonly controlPlane: ControlPlane
   readonly logs: LogManager
   readonly replicas: ReplicaManager
   readonly groups: GroupCoordinator

@@ -46,6 +46,9 @@ export const partitionStatePath = (topic: string, partition: number): string =>
 export const topicConfigPath = (topic: string): string => `${TOPIC_CONFIGS_PATH}/${topic}`
 export const deleteTopicPath = (topic: string): string => `${DELETE_TOPICS_PATH}/${topic}`
 
+/** By their ids in the protocol. */
+export const SECURITY_PROTOCOLS = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
+
 export interface BrokerEndpoint {
   readonly listenerName: string
   readonly host: string

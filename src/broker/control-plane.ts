@@ -1,0 +1,108 @@
+/**
+ * What the controller tells this broker, as the broker takes it: LeaderAndIsr, UpdateMetadata, StopReplica. Both the requests
+ * of other brokers and the controller in this process come through here, one after the other.
+ *
+ * Checked first, as in Kafka's KafkaApis: a request for an earlier life of this broker (broker epoch, KIP-380) answers
+ * STALE_BROKER_EPOCH; one for a later life is taken, for the registration may be made and not be known here yet. A
+ * controller that another one has followed answers STALE_CONTROLLER_EPOCH.
+ */
+import {
+  LEADER_DURING_DELETE,
+  type BrokerAnswer,
+  type BrokerChannel,
+  type ControllerIdentity,
+  type MetadataUpdate,
+  type PartitionState,
+  type ReplicaToStop,
+} from '../controller/metadata.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
+import type { LeaderAndIsr, PartitionAnswer } from '../replication/types.ts'
+
+export interface ControlPlaneParts {
+  /** The czxid of this broker's registration. */
+  readonly brokerEpoch: () => number
+  readonly metadata: { updateMetadata(controllerId: number, update: MetadataUpdate): void }
+  readonly replicas: {
+    applyLeaderAndIsr(request: LeaderAndIsr): PartitionAnswer[]
+    stopReplicas(replicas: readonly ReplicaToStop[]): PartitionAnswer[]
+  }
+  /** Before a log is made, its topic's settings are known. */
+  readonly topicConfigs: { load(topics: Iterable<string>): Promise<void> }
+  readonly topicsDeleted: (topics: ReadonlySet<string>) => void
+  readonly partitionsDeleted: (partitions: readonly { topic: string; partition: number }[]) => void
+}
+
+/** Who asks, and which life of this broker: its epoch, UNKNOWN_EPOCH where the request's version names none. */
+export interface ControlRequest extends ControllerIdentity {
+  readonly brokerEpoch: number
+}
+
+export const UNKNOWN_EPOCH = -1
+
+export class ControlPlane {
+  readonly #parts: ControlPlaneParts
+  /** Of the latest controller heard of. */
+  #controllerEpoch = 0
+  #queue: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: ControlPlaneParts) {
+    this.#parts = parts
+  }
+
+  /** Rejects with CoordinationError where the topics' settings cannot be read: nothing is done then. */
+  leaderAndIsr(from: ControlRequest, states: readonly PartitionState[]): Promise<BrokerAnswer> {
+    return this.#serve(from, async () => {
+      const { topicConfigs, replicas } = this.#parts
+      await topicConfigs.load(states.map(({ topic }) => topic))
+      const { controllerId, controllerEpoch } = from
+      return replicas.applyLeaderAndIsr({ controllerId, controllerEpoch, states })
+    })
+  }
+
+  /** Live brokers replace what was known, partitions are merged into it. */
+  updateMetadata(from: ControlRequest, update: MetadataUpdate): Promise<BrokerAnswer> {
+    return this.#serve(from, () => {
+      const deleted = update.partitions.filter(({ leader }) => leader === LEADER_DURING_DELETE)
+      if (deleted.length > 0) this.#parts.topicsDeleted(new Set(deleted.map(({ topic }) => topic)))
+      this.#parts.metadata.updateMetadata(from.controllerId, update)
+      if (deleted.length > 0) this.#parts.partitionsDeleted(deleted)
+      return []
+    })
+  }
+
+  /** Rejects with DiskError where a later try may help. */
+  stopReplicas(from: ControlRequest, replicas: readonly ReplicaToStop[]): Promise<BrokerAnswer> {
+    return this.#serve(from, () => this.#parts.replicas.stopReplicas(replicas))
+  }
+
+  #serve(
+    from: ControlRequest,
+    act: () => readonly PartitionAnswer[] | Promise<readonly PartitionAnswer[]>,
+  ): Promise<BrokerAnswer> {
+    const answer = this.#queue.then(async () => {
+      const error = this.#check(from)
+      return { error, partitions: error === ErrorCode.NONE ? await act() : [] }
+    })
+    this.#queue = answer.catch(() => undefined)
+    return answer
+  }
+
+  #check({ brokerEpoch, controllerEpoch }: ControlRequest): number {
+    if (brokerEpoch !== UNKNOWN_EPOCH && brokerEpoch < this.#parts.brokerEpoch())
+      return ErrorCode.STALE_BROKER_EPOCH
+    if (controllerEpoch < this.#controllerEpoch) return ErrorCode.STALE_CONTROLLER_EPOCH
+    this.#controllerEpoch = controllerEpoch
+    return ErrorCode.NONE
+  }
+}
+
+/** The controller's way to this life of the broker that it runs in: a function call. */
+export function localChannel(controlPlane: ControlPlane, brokerEpoch: number): BrokerChannel {
+  return {
+    leaderAndIsr: (from, states) => controlPlane.leaderAndIsr({ ...from, brokerEpoch }, states),
+    updateMetadata: (from, update) => controlPlane.updateMetadata({ ...from, brokerEpoch }, update),
+    stopReplicas: (from, replicas) => controlPlane.stopReplicas({ ...from, brokerEpoch }, replicas),
+    onLost: () => undefined,
+    close: () => undefined,
+  }
+}
