@@ -9,12 +9,18 @@ import { cache, kafkaClassPath, odradekBundle, root } from './tools.ts'
 
 export interface Broker extends Started {
   readonly port: number
+  /** What clients are told: `host:port`. */
+  readonly bootstrap: string
+}
+
+function reachedBy(port: number, started: Started): Broker {
+  return { ...started, port, bootstrap: `127.0.0.1:${port}` }
 }
 
 export type Start = (directory: string) => Promise<Broker>
 
 /** Deleted topics give their room back at once, on both: a series writes more than a tmpfs holds. */
-const sameSettings = ['log.segment.delete.delay.ms=0', 'log.initial.task.delay.ms=1000']
+export const sameSettings = ['log.segment.delete.delay.ms=0', 'log.initial.task.delay.ms=1000']
 
 /** `node dist/odradek.js`, as `npm start` runs it; a profile gives flags and a bundle of its own. */
 export async function startOdradek(
@@ -26,7 +32,7 @@ export async function startOdradek(
   const overrides = [...sameSettings, ...settings].flatMap((setting) => ['--override', setting])
   const args = [...program, '--port', String(port), '--data-dir', directory, ...overrides]
   const started = await startServer(process.execPath, args, /^odradek .* ready in /m)
-  return { ...started, port }
+  return reachedBy(port, started)
 }
 
 /** Partitions of the floor's every topic. */
@@ -34,11 +40,11 @@ export async function startFloor(directory: string, partitions: number): Promise
   const port = await freePort()
   const program = join(cache, 'bench', 'floor-broker.mjs')
   const args = [program, directory, String(port), String(partitions)]
-  return { ...(await startServer(process.execPath, args, /ready/)), port }
+  return reachedBy(port, await startServer(process.execPath, args, /ready/))
 }
 
 /** What kafka-server-start gives its JVM. */
-const kafkaJvm = [
+export const kafkaJvm = [
   '-Xmx1G',
   '-Xms1G',
   '-server',
@@ -92,7 +98,7 @@ export async function startZooKeeper(directory: string): Promise<ZooKeeper> {
 }
 
 /** The answer to a four-letter word; empty when there is none. */
-function askZooKeeper(port: number, word: string): Promise<string> {
+export function askZooKeeper(port: number, word: string): Promise<string> {
   return new Promise((resolve) => {
     let answer = ''
     const socket = connect(port, '127.0.0.1', () => socket.write(word))
@@ -103,7 +109,7 @@ function askZooKeeper(port: number, word: string): Promise<string> {
   })
 }
 
-function log4j(): string {
+export function log4j(): string {
   return `file:${join(root, 'bench', 'kafka', 'log4j.properties')}`
 }
 
@@ -148,7 +154,7 @@ export async function startKafka(
     [...kafkaJvm, ...options, 'kafka.Kafka', config],
     /started \(kafka/,
   )
-  return { ...started, port }
+  return reachedBy(port, started)
 }
 
 /** A directory of this run's own under `parent`, with a way to be rid of it. */

@@ -43,11 +43,11 @@ interface RdperfResult {
 
 /** Runs rdperf; `options` are its name=value pairs. Rejects when a record failed. */
 export async function runRdperf(
-  broker: Broker,
+  broker: { readonly bootstrap: string },
   mode: 'produce' | 'consume' | 'echo',
   options: Record<string, string | number>,
 ): Promise<RdperfResult> {
-  const pairs = Object.entries({ bootstrap: `127.0.0.1:${broker.port}`, ...options })
+  const pairs = Object.entries({ bootstrap: broker.bootstrap, ...options })
   const args = pairs.map(([name, value]) => `${name}=${value}`)
   return JSON.parse((await runClient(rdperf(), [mode, ...args])).stdout) as RdperfResult
 }

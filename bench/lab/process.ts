@@ -15,6 +15,12 @@ const running = new Set<ChildProcess>()
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
 
+/** The process is killed with ours at the latest. */
+export function endWithUs(child: ChildProcess): void {
+  running.add(child)
+  child.once('close', () => running.delete(child))
+}
+
 export interface Started {
   readonly pid: number
   /** Spawn to ready line. */
@@ -26,8 +32,15 @@ export interface Started {
   readonly stop: (signal?: NodeJS.Signals) => Promise<void>
 }
 
-/** Starts a server and waits for the line that says it is ready. Rejects with its last words when it ends before. */
-export function startServer(command: string, args: readonly string[], ready: RegExp): Promise<Started> {
+/**
+ * Starts a server and waits for the line that says it is ready (null: for nothing). Rejects with its last words when it
+ * ends before.
+ */
+export function startServer(
+  command: string,
+  args: readonly string[],
+  ready: RegExp | null,
+): Promise<Started> {
   const spawnedAt = performance.now()
   const child = spawn(command, args, { env: cleanEnv(), stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
@@ -50,7 +63,10 @@ export function startServer(command: string, args: readonly string[], ready: Reg
     let isReady = false
     const onOutput = (chunk: Buffer) => {
       said = (said + chunk.toString()).slice(-8000)
-      if (isReady || !ready.test(said)) return
+      if (isReady || !ready!.test(said)) return
+      becomeReady()
+    }
+    const becomeReady = () => {
       isReady = true
       resolve({
         pid: child.pid!,
@@ -63,6 +79,7 @@ export function startServer(command: string, args: readonly string[], ready: Reg
     child.stdout.on('data', onOutput)
     child.stderr.on('data', onOutput)
     child.once('error', reject)
+    if (ready === null) child.once('spawn', becomeReady)
     void gone.then(() => {
       if (!isReady) reject(new Error(`${command} ended before it was ready:\n${said}`))
     })

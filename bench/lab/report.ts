@@ -26,6 +26,8 @@ export interface Section {
   readonly metrics: readonly Metric[]
   readonly expectations: readonly Expectation[]
   readonly series: Series
+  /** What a series of one value per round was made of, for the JSON alone. */
+  readonly every?: Readonly<Record<string, readonly number[]>>
 }
 
 export interface Report {
@@ -80,6 +82,7 @@ export function readable(value: number): string {
 }
 
 function spread({ median, min, max }: Summary): string {
+  if (min === max) return readable(median)
   return `${readable(median)} (${readable(min)}–${readable(max)})`
 }
 

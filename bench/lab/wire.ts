@@ -11,9 +11,9 @@ const CREATE_TOPICS = 19
 const DELETE_TOPICS = 20
 const ALTER_CONFIGS = 33
 
-const int16 = (value: number) => Buffer.from([(value >> 8) & 255, value & 255])
-const int32 = (value: number) => Buffer.from([24, 16, 8, 0].map((shift) => (value >> shift) & 255))
-const string = (value: string) => Buffer.concat([int16(Buffer.byteLength(value)), Buffer.from(value)])
+export const int16 = (value: number) => Buffer.from([(value >> 8) & 255, value & 255])
+export const int32 = (value: number) => Buffer.from([24, 16, 8, 0].map((shift) => (value >> shift) & 255))
+export const string = (value: string) => Buffer.concat([int16(Buffer.byteLength(value)), Buffer.from(value)])
 
 /** One connection, one request at a time. */
 export class Wire {
@@ -69,33 +69,52 @@ export async function withWire<T>(port: number, use: (wire: Wire) => Promise<T>)
   }
 }
 
-/** How many of a topic's partitions have a leader, by Metadata 1; 0 while the topic is unknown. */
-export async function leaders(wire: Wire, topic: string): Promise<number> {
+export interface PartitionView {
+  readonly partition: number
+  /** -1 while there is none. */
+  readonly leader: number
+  readonly replicas: readonly number[]
+  readonly inSync: readonly number[]
+}
+
+/** What one broker believes of the cluster and of one topic; no partitions while it does not know the topic. */
+export interface ClusterView {
+  readonly controllerId: number
+  readonly brokerIds: readonly number[]
+  readonly partitions: readonly PartitionView[]
+}
+
+/** Metadata 1. */
+export async function viewOf(wire: Wire, topic: string): Promise<ClusterView> {
   const body = await wire.request(METADATA, 1, [int32(1), string(topic)])
   let at = 0
   const readInt16 = () => body.readInt16BE((at += 2) - 2)
   const readInt32 = () => body.readInt32BE((at += 4) - 4)
   const skip = (bytes: number) => void (at += bytes)
   const skipString = () => skip(Math.max(0, readInt16()))
-  for (let brokers = readInt32(); brokers > 0; brokers--) {
-    at += 4
+  const list = <T>(read: () => T): T[] => Array.from({ length: readInt32() }, read)
+  const brokerIds = list(() => {
+    const nodeId = readInt32()
     skipString()
-    at += 4
+    skip(4)
     skipString()
-  }
-  at += 4
-  if (readInt32() !== 1) return 0
-  if (readInt16() !== 0) return 0
+    return nodeId
+  })
+  const controllerId = readInt32()
+  if (readInt32() !== 1 || readInt16() !== 0) return { controllerId, brokerIds, partitions: [] }
   skipString()
-  at += 1
-  let led = 0
-  for (let partitions = readInt32(); partitions > 0; partitions--) {
-    const error = readInt16()
-    at += 4
-    if (readInt32() >= 0 && error === 0) led++
-    for (const _ of ['replicas', 'in-sync replicas']) skip(4 * readInt32())
-  }
-  return led
+  skip(1)
+  const partitions = list(() => {
+    skip(2)
+    const [partition, leader] = [readInt32(), readInt32()]
+    return { partition, leader, replicas: list(readInt32), inSync: list(readInt32) }
+  })
+  return { controllerId, brokerIds, partitions }
+}
+
+/** How many of a topic's partitions have a leader; 0 while the topic is unknown. */
+export async function leaders(wire: Wire, topic: string): Promise<number> {
+  return (await viewOf(wire, topic)).partitions.filter(({ leader }) => leader >= 0).length
 }
 
 /** Waits until every partition has a leader. Rejects after a minute. */

@@ -1,0 +1,83 @@
+/** A producer that runs beside a measurement and tells how long each partition went without an acknowledgement. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { cleanEnv, endWithUs } from './process.ts'
+import { rdgap } from './tools.ts'
+
+export const INTERVAL_MS = 5
+
+/** acks=all and retries of 20 ms; a request that nobody answers is given up after a second. */
+export const clientSettings = {
+  acks: 'all',
+  'linger.ms': 0,
+  'retry.backoff.ms': 20,
+  'reconnect.backoff.ms': 20,
+  'reconnect.backoff.max.ms': 20,
+  'topic.metadata.refresh.fast.interval.ms': 20,
+  'socket.timeout.ms': 1000,
+  'message.timeout.ms': 120_000,
+} as const
+
+export interface Gap {
+  /** Longest time between two acknowledgements since the mark. */
+  readonly longestMs: number
+  /** Since the last acknowledgement. */
+  readonly openMs: number
+  /** Records acknowledged since the mark. */
+  readonly acknowledged: number
+}
+
+interface Answer {
+  readonly failed: number
+  readonly partitions: readonly Gap[]
+}
+
+export interface GapClient {
+  /** Forgets the gaps so far; a gap that is open counts from its beginning. */
+  readonly mark: () => void
+  /** By partition. Rejects when a record was given up. */
+  readonly gaps: () => Promise<readonly Gap[]>
+  /** Waits until the partitions have been acknowledging for half a second; two minutes at most. */
+  readonly untilSteady: (partitions?: readonly number[]) => Promise<readonly Gap[]>
+  readonly stop: () => Promise<void>
+}
+
+/** A gap of fewer intervals than that is none: the machine has two cores. */
+const STEADY_GAP_MS = 20 * INTERVAL_MS
+const STEADY_FOR_MS = 500
+
+export function startGapClient(bootstrap: string, topic: string, partitions: number): GapClient {
+  const options = { bootstrap, topic, partitions, 'interval.ms': INTERVAL_MS, ...clientSettings }
+  const args = Object.entries(options).map(([name, value]) => `${name}=${value}`)
+  // librdkafka tells of every connection that it has lost: that is what is measured, and no news.
+  const child = spawn(rdgap(), args, { env: cleanEnv(), stdio: ['pipe', 'pipe', 'ignore'] })
+  endWithUs(child)
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const gaps = async (): Promise<readonly Gap[]> => {
+    child.stdin.write('read\n')
+    const { value, done } = await answers.next()
+    if (done) throw new Error('rdgap has ended')
+    const answer = JSON.parse(value) as Answer
+    if (answer.failed > 0) throw new Error(`rdgap gave up ${answer.failed} records`)
+    return answer.partitions
+  }
+  const everyPartition = Array.from({ length: partitions }, (_, partition) => partition)
+  const untilSteady = async (wanted: readonly number[] = everyPartition): Promise<readonly Gap[]> => {
+    const deadline = performance.now() + 120_000
+    for (let steadySince = performance.now(); ; await sleep(20)) {
+      const now = performance.now()
+      const current = await gaps()
+      if (wanted.some((partition) => current[partition].openMs > STEADY_GAP_MS)) steadySince = now
+      if (now - steadySince >= STEADY_FOR_MS) return current
+      if (now > deadline) throw new Error(`no acknowledgements after two minutes: ${JSON.stringify(current)}`)
+    }
+  }
+  const stop = async (): Promise<void> => {
+    const closed = once(child, 'close')
+    child.stdin.end()
+    await closed
+  }
+  return { mark: () => void child.stdin.write('mark\n'), gaps, untilSteady, stop }
+}
