@@ -7,7 +7,16 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-const RECORDED = ['start', 'scale', 'log', 'recovery', 'compaction', 'failover', 'produce-fetch']
+const RECORDED = [
+  'start',
+  'scale',
+  'log',
+  'recovery',
+  'compaction',
+  'replication',
+  'failover',
+  'produce-fetch',
+]
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(here)
