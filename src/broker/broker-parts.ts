@@ -11,6 +11,7 @@ import {
 } from '../coordinator/groups/config.ts'
 import type { CoordinationSession } from '../env/coordination.ts'
 import type { Env } from '../env/env.ts'
+import { NetworkError } from '../env/network.ts'
 import type { LogDirLocks } from '../log/log-dir-locks.ts'
 import type { CleanerSettings } from '../log/cleaner/log-cleaner.ts'
 import { createLogManager } from '../log/log-manager.ts'
@@ -86,7 +87,13 @@ export function buildParts(
     timers,
     configFor,
     maxMoveBytesPerSecond: () => config.get('replica.alter.log.dirs.io.max.bytes.per.second'),
+    clock,
     leaderAddress: () => undefined,
+    isLive: (id) => metadata.broker(id) !== undefined,
+    lagTimeMaxMs: () => config.get('replica.lag.time.max.ms'),
+    brokerEpoch: () => -1,
+    // Until there is a way to a controller elsewhere nobody has followers.
+    alterPartition: () => Promise.reject(new NetworkError('UNREACHABLE', 'there is no way to a controller')),
     fetchers: null,
     listener: {
       elected: (topic, partition, epoch) => {

@@ -193,10 +193,11 @@ export function hasNews(
     bytes: number
     highWatermark: number
     logStartOffset: number
-    diverging: boolean
+    /** The logs diverge, or another replica is to be read from. */
+    isAboutPosition: boolean
   },
 ): boolean {
-  let news = reply.bytes > 0 || reply.errorCode !== ErrorCode.NONE || reply.diverging
+  let news = reply.bytes > 0 || reply.errorCode !== ErrorCode.NONE || reply.isAboutPosition
   if (
     partition.toldHighWatermark !== reply.highWatermark ||
     partition.toldLogStartOffset !== reply.logStartOffset

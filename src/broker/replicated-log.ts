@@ -5,7 +5,7 @@ import { ErrorCode } from '../protocol/error-codes.ts'
 import { batchSize, lastOffset } from '../protocol/record-batch.ts'
 import type { Partition } from '../replication/partition.ts'
 import type { ReplicaManager } from '../replication/replica-manager.ts'
-import { waitForHighWatermark } from '../replication/wait.ts'
+import { waitUntilCommitted } from '../replication/wait.ts'
 
 const READ_BYTES = 1 << 20
 
@@ -75,11 +75,9 @@ export class ReplicatedLog implements CoordinatorLog {
           () => ErrorCode.KAFKA_STORAGE_ERROR,
         )
       : Promise.resolve(ErrorCode.NONE)
-    return flushed.then(async (error) => {
-      if (error !== ErrorCode.NONE || partition.highWatermark > last) return error
-      const { timers, commitTimeoutMs } = this.options
-      if (await waitForHighWatermark(timers, partition, last + 1, commitTimeoutMs)) return ErrorCode.NONE
-      return partition.isLeader ? ErrorCode.REQUEST_TIMED_OUT : ErrorCode.NOT_LEADER_OR_FOLLOWER
-    })
+    // Both at once. The waiting begins now: an epoch later the offset may be that of another record.
+    const { timers, commitTimeoutMs } = this.options
+    const committed = waitUntilCommitted(timers, partition, last + 1, commitTimeoutMs)
+    return Promise.all([flushed, committed]).then(([flushError, error]) => flushError || error)
   }
 }

@@ -1,12 +1,18 @@
 /** The partitions of this broker, by name: what the controller says becomes roles, logs and fetchers. */
 import { DiskError } from '../env/disk.ts'
-import type { Logger, Timers } from '../env/env.ts'
+import type { Clock, Logger, Timer, Timers } from '../env/env.ts'
 import { OfflineLog } from '../log/offline-log.ts'
 import type { LogConfig, LogManager, PartitionId, ReplicaLog } from '../log/types.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
+import type {
+  AlterPartitionRequest,
+  AlterPartitionResponse,
+} from '../protocol/messages/56-alter-partition.ts'
+import { ZERO_UUID } from '../protocol/schema.ts'
+import { IsrChanges } from './isr-changes.ts'
 import type { LeaderAddress } from './leader-channel.ts'
 import { LogDirMoves } from './log-dir-moves.ts'
-import { Partition } from './partition.ts'
+import { Partition, type PartitionHost } from './partition.ts'
 import {
   EPOCH_DURING_DELETE,
   type FollowerFetchers,
@@ -26,6 +32,7 @@ export interface ReplicaManagerParts {
   readonly brokerId: number
   readonly logs: LogManager
   readonly logger: Logger
+  readonly clock: Clock
   readonly timers: Timers
   readonly listener: LeadershipListener
   configFor(topic: string): LogConfig
@@ -33,6 +40,14 @@ export interface ReplicaManagerParts {
   maxMoveBytesPerSecond(): number
   /** Where a live broker takes requests of brokers; undefined: it is not known (yet). */
   leaderAddress(brokerId: number): LeaderAddress | undefined
+  /** Whether the broker is in the cluster, as far as is known here. */
+  isLive(brokerId: number): boolean
+  /** replica.lag.time.max.ms */
+  lagTimeMaxMs(): number
+  /** czxid of this broker's registration. */
+  brokerEpoch(): number
+  /** AlterPartition, to whoever is the controller. Rejects with NetworkError: it is sent again. */
+  alterPartition(request: AlterPartitionRequest): Promise<AlterPartitionResponse>
   /** What follows leaders; a broker that is alone has none. */
   readonly fetchers: FollowerFetchers | null
 }
@@ -40,7 +55,13 @@ export interface ReplicaManagerParts {
 export class ReplicaManager {
   readonly #parts: ReplicaManagerParts
   readonly #moves: LogDirMoves
+  readonly #isrChanges: IsrChanges
+  readonly #host: PartitionHost
   readonly #byTopic = new Map<string, Partition[]>()
+  readonly #topicNames = new Map<string, string>()
+  /** Looks for followers that lag; none until this broker leads any. */
+  #lagTimer: Timer | null = null
+  #stopped = false
   /** Their leader's address is not known yet. */
   readonly #leaderless = new Set<Partition>()
 
@@ -49,11 +70,30 @@ export class ReplicaManager {
     const { logs, logger, timers } = parts
     const maxBytesPerSecond = (): number => parts.maxMoveBytesPerSecond()
     this.#moves = new LogDirMoves({ logs, logger, timers, maxBytesPerSecond })
+    this.#isrChanges = new IsrChanges({
+      brokerId: parts.brokerId,
+      timers,
+      logger,
+      brokerEpoch: () => parts.brokerEpoch(),
+      alterPartition: (request) => parts.alterPartition(request),
+    })
+    this.#host = {
+      brokerId: parts.brokerId,
+      clock: parts.clock,
+      lagTimeMaxMs: () => parts.lagTimeMaxMs(),
+      isLive: (brokerId) => parts.isLive(brokerId),
+      isrChanges: this.#isrChanges,
+    }
   }
 
   /** Undefined when this broker does not host it. */
   get(topic: string, partition: number): Partition | undefined {
     return this.#byTopic.get(topic)?.[partition]
+  }
+
+  /** The name of a topic of which something is hosted here. */
+  topicById(topicId: string): string | undefined {
+    return this.#topicNames.get(topicId)
   }
 
   *all(): Iterable<Partition> {
@@ -84,13 +124,12 @@ export class ReplicaManager {
     try {
       const known = this.get(topic, index)
       if (known?.isOffline) return ErrorCode.KAFKA_STORAGE_ERROR
-      if (known && state.topicId !== '' && known.topicId !== state.topicId)
-        return ErrorCode.INCONSISTENT_TOPIC_ID
-      if (known && state.leaderEpoch <= known.leaderEpoch) return ErrorCode.STALE_CONTROLLER_EPOCH
+      if (known && !this.#hasTopicId(known, state)) return ErrorCode.INCONSISTENT_TOPIC_ID
+      if (known && state.leaderEpoch <= known.leaderEpoch) return this.#notNewer(known, state)
       if (!state.replicas.includes(this.#parts.brokerId)) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
       // Overtaken: not an error, as the controller knows better already.
       if (known && state.partitionEpoch < known.partitionEpoch) return ErrorCode.NONE
-      const partition = known ?? this.#host(state)
+      const partition = known ?? this.#open(state)
       if (partition.isOffline) return ErrorCode.KAFKA_STORAGE_ERROR
       if (state.leader === this.#parts.brokerId) this.#lead(partition, state)
       else this.#follow(partition, state)
@@ -105,9 +144,24 @@ export class ReplicaManager {
     }
   }
 
+  /** A request, or a topic, of before there were topic ids goes with all. */
+  #hasTopicId(known: Partition, { topicId }: PartitionState): boolean {
+    return topicId === ZERO_UUID || known.topicId === ZERO_UUID || known.topicId === topicId
+  }
+
+  /** What is known already may be told again to give the topic its first id (KIP-516). */
+  #notNewer(known: Partition, state: PartitionState): number {
+    const isAdoption = known.topicId === ZERO_UUID && state.topicId !== ZERO_UUID
+    if (!isAdoption || state.leaderEpoch !== known.leaderEpoch) return ErrorCode.STALE_CONTROLLER_EPOCH
+    this.#logOf(state)
+    this.#topicNames.set(state.topicId, state.topic)
+    return ErrorCode.NONE
+  }
+
   #lead(partition: Partition, state: PartitionState): void {
     this.#unfollow(partition)
     if (!partition.makeLeader(state)) return
+    if (partition.followers.length > 0) this.#watchLag()
     this.#parts.listener.elected(partition.topic, partition.index, state.leaderEpoch)
   }
 
@@ -129,6 +183,16 @@ export class ReplicaManager {
   #unfollow(partition: Partition): void {
     this.#leaderless.delete(partition)
     this.#parts.fetchers?.unfollow(partition)
+  }
+
+  /** Twice within the lag time, as Kafka. */
+  #watchLag(): void {
+    if (this.#lagTimer !== null || this.#stopped) return
+    this.#lagTimer = this.#parts.timers.after(this.#parts.lagTimeMaxMs() / 2, () => {
+      this.#lagTimer = null
+      for (const partition of this.all()) partition.shrinkIsr()
+      this.#watchLag()
+    })
   }
 
   /** Brokers have come: leaders whose address was not known may be among them. */
@@ -175,6 +239,9 @@ export class ReplicaManager {
 
   /** Before the logs are closed: nothing is appended to them any more but by producers. */
   stop(): void {
+    this.#stopped = true
+    this.#lagTimer?.cancel()
+    this.#isrChanges.stop()
     this.#parts.fetchers?.stop()
     this.#moves.stopAll()
   }
@@ -210,7 +277,9 @@ export class ReplicaManager {
     this.#moves.stop(partition)
     const hosted = this.#byTopic.get(topic)!
     delete hosted[index]
-    if (!hosted.some(Boolean)) this.#byTopic.delete(topic)
+    if (hosted.some(Boolean)) return
+    this.#byTopic.delete(topic)
+    this.#topicNames.delete(partition.topicId)
   }
 
   #deleteLog(topic: string, index: number): number {
@@ -239,24 +308,28 @@ export class ReplicaManager {
     for (const topic of this.#byTopic.keys()) this.topicConfigChanged(topic)
   }
 
-  #host(state: PartitionState): Partition {
+  #open(state: PartitionState): Partition {
     const { topic, partition: index } = state
-    const { brokerId, logs } = this.#parts
+    const { logs } = this.#parts
     const log = this.#logOf(state)
-    const partition = new Partition(brokerId, log, logs.checkpointedHighWatermark(topic, index))
+    const partition = new Partition(this.#host, log, logs.checkpointedHighWatermark(topic, index))
     let hosted = this.#byTopic.get(topic)
     if (!hosted) this.#byTopic.set(topic, (hosted = []))
     hosted[index] = partition
+    this.#topicNames.set(partition.topicId, topic)
     const future = logs.future(topic, index)
     if (future !== undefined && !partition.isOffline) this.#moves.start(partition, future)
     return partition
   }
 
   #logOf(state: PartitionState): ReplicaLog {
-    const { topic, partition: index, topicId, isNew } = state
+    const { topic, partition: index, isNew } = state
     const config = this.#parts.configFor(topic)
+    const { logs } = this.#parts
+    const topicId =
+      state.topicId === ZERO_UUID ? (logs.get(topic, index)?.topicId ?? ZERO_UUID) : state.topicId
     try {
-      return this.#parts.logs.getOrCreate(topic, index, topicId, config, isNew)
+      return logs.getOrCreate(topic, index, topicId, config, isNew)
     } catch (error) {
       if (!(error instanceof DiskError) || error.code === 'NO_SPACE') throw error
       const partition = `${topic}-${index}`

@@ -1,6 +1,5 @@
 /** The shapes that src/replication shows to the rooms above it, and to the fetchers of its followers. */
 import type { AbortedTransaction, LogSlice, PartitionId, ReplicaLog } from '../log/types.ts'
-import { ErrorCode } from '../protocol/error-codes.ts'
 import type { LeaderAddress } from './leader-channel.ts'
 
 /** What the controller says of a partition (LeaderAndIsr). */
@@ -50,6 +49,12 @@ export interface ReadRequest {
   readonly readCommitted: boolean
   /** Not -1 only for followers (>= 0) and debugging consumers (-2). */
   readonly replicaId: number
+  /** A follower may be read from, too (KIP-392: consumers that ask so). */
+  readonly fromAnyReplica: boolean
+  /** Of a follower: where its log starts. */
+  readonly followerLogStartOffset: number
+  /** A follower's position is noted, and what follows from it is done: not when a fetch that has waited reads again. */
+  readonly notesPosition: boolean
 }
 
 export interface ReadResult {
@@ -61,6 +66,8 @@ export interface ReadResult {
   readonly slice: LogSlice | null
   readonly abortedTransactions: readonly AbortedTransaction[] | null
   readonly divergingEpoch: { readonly epoch: number; readonly endOffset: number } | null
+  /** A consumer had better read from this replica (KIP-392); then nothing was read. */
+  readonly preferredReadReplica?: number
 }
 
 /** What a Fetch of a partition is answered with an error. */
@@ -75,12 +82,12 @@ export const readError = (error: number): ReadResult => ({
 })
 
 /** Of what is not there Kafka says that it has no aborted transactions; of other errors, that it does not know. */
-export const notThere = (error: number = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION): ReadResult => ({
-  ...readError(error),
-  abortedTransactions: [],
-})
+export const notThere = (error: number): ReadResult => ({ ...readError(error), abortedTransactions: [] })
 
-/** Someone to tell of growth: a Fetch that waits for bytes, a Produce that waits for the high watermark. */
+/** How far a reader sees: consumers what is committed, followers and debuggers all that is there. */
+export type ReadBound = 'high-watermark' | 'log-end'
+
+/** Someone to tell of growth: a Fetch that waits for bytes. */
 export interface PartitionWaiter {
   /** Readable bytes were added. */
   grew(bytes: number): void

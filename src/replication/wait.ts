@@ -1,17 +1,18 @@
-/** Waiting on partitions: for bytes to read, or for the high watermark. */
+/** Waiting on partitions: for bytes to read, for the high watermark, for the low watermark. */
 import type { Timers } from '../env/env.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
 import type { Partition } from './partition.ts'
-import type { PartitionWaiter } from './types.ts'
+import type { PartitionWaiter, ReadBound } from './types.ts'
 
 /**
- * Runs `done` once: when `missingBytes` more readable bytes have been added to the partitions together, when one of
- * them changed its leader or went away, or after `maxWaitMs`. `done` runs in a later turn than the append that ended
+ * Runs `done` once: when `missingBytes` more bytes, readable up to `bound`, have been added to the partitions together, when
+ * one of them changed its leader or went away, or after `maxWaitMs`. `done` runs in a later turn than the append that ended
  * the waiting, so that one turn's appends are answered together. The function returned gives the waiting up.
  */
 export function waitForBytes(
   timers: Timers,
   partitions: readonly Partition[],
-  limits: { missingBytes: number; maxWaitMs: number },
+  limits: { missingBytes: number; maxWaitMs: number; bound: ReadBound },
   done: () => void,
 ): () => void {
   let missing = limits.missingBytes
@@ -19,7 +20,7 @@ export function waitForBytes(
   const cancel = (): void => {
     finished = true
     timer.cancel()
-    for (const partition of partitions) partition.removeWaiter(waiter)
+    for (const partition of partitions) partition.removeWaiter(waiter, limits.bound)
   }
   const finish = (): void => {
     if (finished) return
@@ -34,30 +35,50 @@ export function waitForBytes(
     changed: finish,
   }
   const timer = timers.after(limits.maxWaitMs, finish)
-  for (const partition of partitions) partition.addWaiter(waiter)
+  for (const partition of partitions) partition.addWaiter(waiter, limits.bound)
   return cancel
 }
 
-/** Resolves true when the high watermark has reached `offset`, false on time-out or when this broker no longer leads. */
-export function waitForHighWatermark(
+/**
+ * Resolves with a Kafka error code: NONE when all below `offset` is committed, NOT_ENOUGH_REPLICAS_AFTER_APPEND when it is, by
+ * fewer than `min.insync.replicas`, REQUEST_TIMED_OUT, or why this broker does not lead any more.
+ */
+export function waitUntilCommitted(
   timers: Timers,
   partition: Partition,
   offset: number,
   timeoutMs: number,
-): Promise<boolean> {
+): Promise<number> {
+  if (!partition.isLeader) return Promise.resolve(ErrorCode.NOT_LEADER_OR_FOLLOWER)
   return new Promise((resolve) => {
-    const epoch = partition.leaderEpoch
-    const finish = (reached: boolean): void => {
+    const timer = timers.after(timeoutMs, () => {
+      ack.gone = true
+      resolve(ErrorCode.REQUEST_TIMED_OUT)
+    })
+    const ack = partition.whenCommitted(offset, (error) => {
       timer.cancel()
-      partition.removeWaiter(waiter)
-      resolve(reached)
+      resolve(error)
+    })
+  })
+}
+
+/** Resolves when the low watermark has reached `offset` (DeleteRecords, KIP-107), after `timeoutMs`, or without leadership. */
+export function waitForLowWatermark(
+  timers: Timers,
+  partition: Partition,
+  offset: number,
+  timeoutMs: number,
+): Promise<{ error: number; lowWatermark: number }> {
+  return new Promise((resolve) => {
+    const finish = (error: number): void => {
+      timer.cancel()
+      remove()
+      resolve({ error, lowWatermark: partition.lowWatermark })
     }
-    const check = (): void => {
-      if (partition.highWatermark >= offset) finish(true)
-      else if (!partition.isLeader || partition.leaderEpoch !== epoch) finish(false)
-    }
-    const waiter: PartitionWaiter = { grew: check, changed: check }
-    const timer = timers.after(timeoutMs, () => finish(false))
-    partition.addWaiter(waiter)
+    const remove = partition.addLowWatermarkWaiter(() => {
+      if (!partition.isLeader) finish(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+      else if (partition.lowWatermark >= offset) finish(ErrorCode.NONE)
+    })
+    const timer = timers.after(timeoutMs, () => finish(ErrorCode.REQUEST_TIMED_OUT))
   })
 }

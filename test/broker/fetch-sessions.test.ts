@@ -122,7 +122,7 @@ describe('fetch sessions (KIP-227)', () => {
     const full = plan([0, 0], [0])
     if (full.kind !== 'full') throw new Error(full.kind)
     const [partition] = full.partitions
-    const quiet = { errorCode: 0, bytes: 0, highWatermark: 5, logStartOffset: 0, diverging: false }
+    const quiet = { errorCode: 0, bytes: 0, highWatermark: 5, logStartOffset: 0, isAboutPosition: false }
     expect(hasNews(partition, quiet)).toBe(true)
     expect(hasNews(partition, quiet)).toBe(false)
     expect(hasNews(partition, { ...quiet, bytes: 10 })).toBe(true)

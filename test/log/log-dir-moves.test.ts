@@ -4,6 +4,7 @@ import { SeededRandom } from '../../src/env/sim/random.ts'
 import type { ReplicaLog } from '../../src/log/types.ts'
 import { LogDirMoves } from '../../src/replication/log-dir-moves.ts'
 import { Partition } from '../../src/replication/partition.ts'
+import { HandHost } from '../replication/partition-fixture.ts'
 import { append, openLogs, readAll, TOPIC_ID, type Fixture } from './log-fixture.ts'
 
 const DIRECTORIES = ['/one', '/two']
@@ -36,7 +37,7 @@ async function filled(disk: SimDisk): Promise<Moving> {
   log.startLeaderEpoch(4)
   await fixture.time.settle()
   await log.flush()
-  const partition = new Partition(1, log, 12)
+  const partition = new Partition(new HandHost(), log, 12)
   return { fixture, partition, moves: movesOn(fixture) }
 }
 
@@ -155,7 +156,7 @@ describe('a log directory that fails while a partition moves', () => {
     disk.kill()
     disk.repairDirectory('/one')
     const again = open(disk)
-    const found = new Partition(1, again.log(), 12)
+    const found = new Partition(new HandHost(), again.log(), 12)
     movesOn(again).start(found, again.manager.future('t', 0)!)
     await again.time.settle()
     expect(found.log.logDirectory).toBe('/two')
@@ -199,7 +200,7 @@ describe('a crash before any step that a move takes on the disk', () => {
   /** Whatever a start finds, the partition can be moved, and takes appends. */
   async function finishes(fixture: Fixture, log: ReplicaLog, at: string): Promise<void> {
     const { manager, time } = fixture
-    const partition = new Partition(1, log, 12)
+    const partition = new Partition(new HandHost(), log, 12)
     const to = DIRECTORIES.find((directory) => directory !== log.logDirectory)!
     movesOn(fixture).start(partition, manager.future('t', 0) ?? manager.createFuture('t', 0, to))
     expect(append(log, 'v12', 4), at).toMatchObject({ error: 0, firstOffset: 12 })

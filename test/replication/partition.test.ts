@@ -1,101 +1,30 @@
 import { describe, expect, test } from 'vitest'
-import type { LogConfig, ReplicaLog } from '../../src/log/types.ts'
-import { ErrorCode } from '../../src/protocol/error-codes.ts'
-import { Partition } from '../../src/replication/partition.ts'
-import type { PartitionState, ReadRequest } from '../../src/replication/types.ts'
-import { waitForBytes, waitForHighWatermark } from '../../src/replication/wait.ts'
 import type { Timers } from '../../src/env/env.ts'
+import type { LogConfig } from '../../src/log/types.ts'
+import { ErrorCode } from '../../src/protocol/error-codes.ts'
+import type { Partition } from '../../src/replication/partition.ts'
+import type { ReadRequest } from '../../src/replication/types.ts'
+import { waitForBytes, waitUntilCommitted } from '../../src/replication/wait.ts'
+import { BROKER, hosted, readOf, stateOf } from './partition-fixture.ts'
 
-/** A log that counts: every append is one record of `records.length` bytes. */
-class CountingLog {
-  readonly topic = 't'
-  readonly partition = 0
-  readonly topicId = 'AAAAAAAAAAAAAAAAAAAAAA'
-  logStartOffset = 0
-  logEndOffset = 0
-  firstUnstableOffset = Infinity
-  epochs: number[] = []
-  config = { minInsyncReplicas: 1 } as LogConfig
-  epochEnd = { leaderEpoch: -1, endOffset: -1 }
-  appendAsLeader(records: Buffer) {
-    const firstOffset = this.logEndOffset
-    this.logEndOffset += 1
-    return {
-      error: 0 as const,
-      firstOffset,
-      lastOffset: firstOffset,
-      logAppendTimeMs: -1,
-      duplicate: false,
-      size: records.length,
-    }
-  }
-  startLeaderEpoch(epoch: number): void {
-    this.epochs.push(epoch)
-  }
-  read(offset: number, options: { upperBoundOffset: number }) {
-    return { bytes: Buffer.from(`${offset}-${options.upperBoundOffset}`), release: () => undefined }
-  }
-  abortedTransactions(): [] {
-    return []
-  }
-  endOffsetForEpoch() {
-    return this.epochEnd
-  }
-  raiseLogStart(offset: number): void {
-    this.logStartOffset = Math.max(this.logStartOffset, offset)
-  }
-}
-
-const BROKER = 1
-const stateOf = (change: Partial<PartitionState> = {}): PartitionState => ({
-  topic: 't',
-  topicId: 'AAAAAAAAAAAAAAAAAAAAAA',
-  partition: 0,
-  leader: BROKER,
-  leaderEpoch: 5,
-  isr: [BROKER],
-  replicas: [BROKER],
-  partitionEpoch: 0,
-  isNew: false,
-  ...change,
-})
-const readOf = (change: Partial<ReadRequest> = {}): ReadRequest => ({
-  fetchOffset: 0,
-  currentLeaderEpoch: -1,
-  lastFetchedEpoch: -1,
-  maxBytes: 100,
-  minOneBatch: true,
-  readCommitted: false,
-  replicaId: -1,
-  ...change,
-})
-
-function led(change: Partial<PartitionState> = {}) {
-  const log = new CountingLog()
-  const partition = new Partition(BROKER, log as unknown as ReplicaLog, 0)
-  const state = stateOf(change)
-  if (state.leader === BROKER) partition.makeLeader(state)
-  else partition.makeFollower(state)
-  return { log, partition }
-}
 const bytes = Buffer.alloc(10)
 
 describe('Partition', () => {
   test('a leader opens its epoch once and takes no older decision', () => {
-    const { log, partition } = led()
+    const { log, partition } = hosted()
     expect(log.epochs).toEqual([5])
     expect(partition.makeLeader(stateOf({ leaderEpoch: 6, partitionEpoch: -2 }))).toBe(false)
     expect(log.epochs).toEqual([5])
   })
 
   test('alone in the in-sync set, its high watermark is its log end', () => {
-    const { partition } = led()
+    const { partition } = hosted()
     partition.append(bytes, 'client', -1)
     expect(partition.highWatermark).toBe(1)
   })
 
   test('with others in the in-sync set the high watermark waits for them', () => {
-    const { partition } = led({ isr: [BROKER, 2], replicas: [BROKER, 2] })
+    const { partition } = hosted({ isr: [BROKER, 2], replicas: [BROKER, 2] })
     partition.append(bytes, 'client', 1)
     expect(partition.highWatermark).toBe(0)
     partition.makeLeader(stateOf({ leaderEpoch: 6, isr: [BROKER], replicas: [BROKER, 2] }))
@@ -103,15 +32,16 @@ describe('Partition', () => {
   })
 
   test('acks=all below min.insync.replicas is NOT_ENOUGH_REPLICAS and appends nothing, acks=1 is served', () => {
-    const { log, partition } = led()
+    const { log, partition } = hosted()
     log.config = { minInsyncReplicas: 2 } as LogConfig
+    partition.makeLeader(stateOf({ leaderEpoch: 6, replicas: [BROKER, 2] }))
     expect(partition.append(bytes, 'client', -1).error).toBe(ErrorCode.NOT_ENOUGH_REPLICAS)
     expect(log.logEndOffset).toBe(0)
     expect(partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NONE)
   })
 
   test('who does not lead answers NOT_LEADER_OR_FOLLOWER', () => {
-    const { partition } = led({ leader: 2, isr: [2], replicas: [BROKER, 2] })
+    const { partition } = hosted({ leader: 2, isr: [2], replicas: [BROKER, 2] })
     expect(partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     expect(partition.read(readOf()).error).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     expect(partition.deleteRecordsBefore(0).error).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -126,7 +56,7 @@ describe('Partition', () => {
     ['a replica that is not assigned', { replicaId: 7, fetchOffset: 3 }, ErrorCode.NOT_LEADER_OR_FOLLOWER],
     ['the same with an epoch', { replicaId: 7, currentLeaderEpoch: 5 }, ErrorCode.UNKNOWN_LEADER_EPOCH],
   ])('reading with %s is refused', (_, change, error) => {
-    const { log, partition } = led()
+    const { log, partition } = hosted()
     for (let i = 0; i < 4; i++) partition.append(bytes, 'client', 1)
     log.logStartOffset = 2
     const { slice, ...result } = partition.read(readOf(change))
@@ -136,7 +66,7 @@ describe('Partition', () => {
   })
 
   test('consumers read to the high watermark, READ_COMMITTED to the last stable offset, debuggers to the end', () => {
-    const { log, partition } = led()
+    const { log, partition } = hosted()
     for (let i = 0; i < 4; i++) partition.append(bytes, 'client', 1)
     log.firstUnstableOffset = 2
     log.logEndOffset = 6
@@ -148,7 +78,7 @@ describe('Partition', () => {
   })
 
   test('a reader whose log went another way is told where (KIP-595)', () => {
-    const { log, partition } = led()
+    const { log, partition } = hosted()
     for (let i = 0; i < 4; i++) partition.append(bytes, 'client', 1)
     log.epochEnd = { leaderEpoch: 3, endOffset: 2 }
     const diverged = partition.read(readOf({ lastFetchedEpoch: 4, fetchOffset: 3 }))
@@ -160,12 +90,12 @@ describe('Partition', () => {
   })
 
   test('records are deleted up to the high watermark and not beyond', () => {
-    const { partition } = led()
+    const { partition } = hosted()
     for (let i = 0; i < 4; i++) partition.append(bytes, 'client', 1)
     expect(partition.deleteRecordsBefore(5).error).toBe(ErrorCode.OFFSET_OUT_OF_RANGE)
     expect(partition.deleteRecordsBefore(-2).error).toBe(ErrorCode.OFFSET_OUT_OF_RANGE)
-    expect(partition.deleteRecordsBefore(3)).toEqual({ error: 0, lowWatermark: 3 })
-    expect(partition.deleteRecordsBefore(-1)).toEqual({ error: 0, lowWatermark: 4 })
+    expect(partition.deleteRecordsBefore(3)).toMatchObject({ error: 0, lowWatermark: 3 })
+    expect(partition.deleteRecordsBefore(-1)).toMatchObject({ error: 0, lowWatermark: 4 })
   })
 })
 
@@ -185,11 +115,16 @@ const turn = (): Promise<void> => Promise.resolve()
 
 describe('waiting', () => {
   test('for bytes ends when enough have been added to the partitions together', async () => {
-    const one = led().partition
-    const other = led().partition
+    const one = hosted().partition
+    const other = hosted().partition
     const { timers, due } = handTimers()
     let done = 0
-    waitForBytes(timers, [one, other], { missingBytes: 15, maxWaitMs: 500 }, () => done++)
+    waitForBytes(
+      timers,
+      [one, other],
+      { missingBytes: 15, maxWaitMs: 500, bound: 'high-watermark' },
+      () => done++,
+    )
     one.append(bytes, 'client', 1)
     await turn()
     expect(done).toBe(0)
@@ -200,10 +135,15 @@ describe('waiting', () => {
   })
 
   test('for bytes can be given up: nothing is left behind and nothing runs', async () => {
-    const { partition } = led()
+    const { partition } = hosted()
     const { timers, due } = handTimers()
     let done = 0
-    const cancel = waitForBytes(timers, [partition], { missingBytes: 1, maxWaitMs: 500 }, () => done++)
+    const cancel = waitForBytes(
+      timers,
+      [partition],
+      { missingBytes: 1, maxWaitMs: 500, bound: 'high-watermark' },
+      () => done++,
+    )
     cancel()
     partition.append(bytes, 'client', 1)
     await turn()
@@ -212,10 +152,15 @@ describe('waiting', () => {
 
   test('for bytes ends at the deadline, and when the partition goes away', async () => {
     for (const end of ['deadline', 'gone'] as const) {
-      const { partition } = led()
+      const { partition } = hosted()
       const { timers, due } = handTimers()
       let done = 0
-      waitForBytes(timers, [partition], { missingBytes: 1000, maxWaitMs: 500 }, () => done++)
+      waitForBytes(
+        timers,
+        [partition],
+        { missingBytes: 1000, maxWaitMs: 500, bound: 'high-watermark' },
+        () => done++,
+      )
       if (end === 'deadline') due[0]()
       else partition.stop()
       await turn()
@@ -223,19 +168,21 @@ describe('waiting', () => {
     }
   })
 
-  test('for the high watermark tells whether it was reached', async () => {
-    const waiting = (end: (partition: Partition, due: (() => void)[]) => void): Promise<boolean> => {
-      const { partition } = led({ isr: [BROKER, 2], replicas: [BROKER, 2] })
+  test('for the high watermark tells how it ended', async () => {
+    const waiting = (end: (partition: Partition, due: (() => void)[]) => void): Promise<number> => {
+      const { partition } = hosted({ isr: [BROKER, 2], replicas: [BROKER, 2] })
       const { timers, due } = handTimers()
       partition.append(bytes, 'client', -1)
-      const reached = waitForHighWatermark(timers, partition, 1, 1000)
+      const reached = waitUntilCommitted(timers, partition, 1, 1000)
       end(partition, due)
       return reached
     }
-    expect(await waiting((partition) => partition.makeLeader(stateOf({ isr: [BROKER] })))).toBe(true)
-    expect(await waiting((partition) => partition.makeFollower(stateOf({ leader: 2, leaderEpoch: 6 })))).toBe(
-      false,
+    const next = { leaderEpoch: 6, replicas: [BROKER, 2] }
+    expect(await waiting((partition) => partition.makeLeader(stateOf({ ...next, isr: [BROKER] })))).toBe(0)
+    expect(await waiting((partition) => partition.makeFollower(stateOf({ ...next, leader: 2 })))).toBe(
+      ErrorCode.NOT_LEADER_OR_FOLLOWER,
     )
-    expect(await waiting((_, due) => due[0]())).toBe(false)
+    expect(await waiting((partition) => partition.goOffline())).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
+    expect(await waiting((_, due) => due[0]())).toBe(ErrorCode.REQUEST_TIMED_OUT)
   })
 })

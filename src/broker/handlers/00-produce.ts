@@ -9,7 +9,7 @@ import { ErrorCode } from '../../protocol/error-codes.ts'
 import { hasWholeMessage } from '../../protocol/message-set/check-message-set.ts'
 import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/00-produce.ts'
 import type { Partition } from '../../replication/partition.ts'
-import { waitForHighWatermark } from '../../replication/wait.ts'
+import { waitUntilCommitted } from '../../replication/wait.ts'
 import { nodeEndpointsFor } from '../leader-hints.ts'
 import { isInternalTopic, mayWriteInternalTopics } from '../topic-names.ts'
 import { CloseConnection, type RequestContext, type Services } from '../services.ts'
@@ -28,6 +28,15 @@ const ATTRIBUTES_LOW_BYTE = 22
 /** Before it, clients send message sets, or what they take for one. */
 const FIRST_VERSION_OF_BATCHES = 3
 const ACKS_ALL = -1
+
+/** Why what was appended is not acknowledged. */
+const NOT_COMMITTED: Readonly<Record<number, string>> = {
+  [ErrorCode.REQUEST_TIMED_OUT]: 'the in-sync set did not follow in time',
+  [ErrorCode.NOT_LEADER_OR_FOLLOWER]: 'this broker no longer leads the partition',
+  [ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND]:
+    'appended, but the in-sync set has fewer replicas than min.insync.replicas asks for',
+  [ErrorCode.KAFKA_STORAGE_ERROR]: 'the log directory has failed',
+}
 
 type Appended = Extract<AppendOutcome, { error: 0 }>
 
@@ -153,10 +162,8 @@ function append(
   if (request.acks === ACKS_ALL && partition.highWatermark <= lastOffset) {
     const { timers } = services.env
     pending.push(
-      waitForHighWatermark(timers, partition, lastOffset + 1, request.timeoutMs).then((reached) => {
-        if (reached) return
-        if (partition.isLeader) fail(ErrorCode.REQUEST_TIMED_OUT, 'the in-sync set did not follow in time')
-        else fail(ErrorCode.NOT_LEADER_OR_FOLLOWER, 'this broker no longer leads the partition')
+      waitUntilCommitted(timers, partition, lastOffset + 1, request.timeoutMs).then((error) => {
+        if (error !== ErrorCode.NONE) fail(error, NOT_COMMITTED[error])
       }),
     )
   }

@@ -3,7 +3,9 @@
  * it is larger than the limits (KIP-74). v7 fetch sessions (KIP-227), v9 checks the caller's leader epoch (KIP-320),
  * v12 tells where logs diverge (KIP-595), v13 goes by topic id (KIP-516), v16 says who leads now (KIP-951). v0-1 get message
  * format 0, v2-3 format 1 (../fetch-conversion.ts); up to v2 the first batch must fit, too. v1 tells a throttle time, v3 limits
- * the whole reply. Not here: followers' positions (until replication).
+ * the whole reply. A follower (replica id >= 0, from v15 in a tag) is noted at the offset that it asks for, which moves the
+ * in-sync set and the high watermark; it reads to the log end. From v11 on consumers may read from followers, and are sent to
+ * one in their rack (KIP-392).
  */
 import { DiskError } from '../../env/disk.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
@@ -13,6 +15,7 @@ import { notThere, readError, type ReadResult } from '../../replication/types.ts
 import { waitForBytes } from '../../replication/wait.ts'
 import { convertForVersion, givesFirstBatchWhole, type ConvertedRead } from '../fetch-conversion.ts'
 import { type FetchPartition, type FetchPlan, hasNews, moveToEnd } from '../fetch-sessions.ts'
+import { preferredReplica } from '../preferred-replica.ts'
 import { nodeEndpointsFor } from '../leader-hints.ts'
 import type { RequestContext, Services } from '../services.ts'
 
@@ -24,6 +27,8 @@ interface Outcome {
 }
 
 const READ_COMMITTED = 1
+/** Replica id of those that are none. */
+const CONSUMER = -1
 const LEADER_UNKNOWN: readonly number[] = [ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH]
 
 export function handleFetch(
@@ -31,28 +36,26 @@ export function handleFetch(
   request: FetchRequest,
   context: RequestContext,
 ): FetchResponse | Promise<FetchResponse> {
-  const nameOf = (topicId: string): string => services.metadata.topicById(topicId)?.name ?? ''
+  const nameOf = (topicId: string): string => topicName(services, topicId)
   const plan = services.fetchSessions.plan(request, context.apiVersion, nameOf)
   if (plan.kind === 'error') return { errorCode: plan.errorCode, responses: [] }
-  const { outcomes, bytes } = readAll(services, request, context.apiVersion, plan.partitions)
-  if (request.maxWaitMs <= 0 || bytes >= request.minBytes || mustAnswer(outcomes)) {
-    return respond(services, { request, context }, plan, outcomes)
-  }
+  const replicaId = request.replicaId !== -1 ? request.replicaId : request.replicaState.replicaId
+  const asked: Asked = { request, context, replicaId }
+  const { outcomes, bytes } = readAll(services, asked, plan.partitions, true)
+  if (request.maxWaitMs <= 0 || bytes >= request.minBytes || mustAnswer(outcomes))
+    return respond(services, asked, plan, outcomes)
   // They are read again when the waiting ends.
   for (const { result } of outcomes) result.slice?.release()
   const waitOn = outcomes.map(({ wanted }) => hosted(services, wanted)).filter((found) => found !== undefined)
-  const limits = { missingBytes: Math.max(1, request.minBytes - bytes), maxWaitMs: request.maxWaitMs }
+  const limits = {
+    missingBytes: Math.max(1, request.minBytes - bytes),
+    maxWaitMs: request.maxWaitMs,
+    bound: replicaId === CONSUMER ? ('high-watermark' as const) : ('log-end' as const),
+  }
   return new Promise((resolve) => {
     const cancel = waitForBytes(services.env.timers, waitOn, limits, () => {
       forget()
-      resolve(
-        respond(
-          services,
-          { request, context },
-          plan,
-          readAll(services, request, context.apiVersion, plan.partitions).outcomes,
-        ),
-      )
+      resolve(respond(services, asked, plan, readAll(services, asked, plan.partitions, false).outcomes))
     })
     const forget = context.onClose(cancel)
   })
@@ -60,7 +63,14 @@ export function handleFetch(
 
 function mustAnswer(outcomes: readonly Outcome[]): boolean {
   if (outcomes.length === 0) return true
-  return outcomes.some(({ result }) => result.error !== ErrorCode.NONE || result.divergingEpoch !== null)
+  return outcomes.some(({ result: { error, divergingEpoch, preferredReadReplica } }) => {
+    return error !== ErrorCode.NONE || divergingEpoch !== null || preferredReadReplica !== undefined
+  })
+}
+
+/** A follower may come with a topic of which the leader has been told before everybody else. */
+function topicName({ metadata, replicas }: Services, topicId: string): string {
+  return metadata.topicById(topicId)?.name ?? replicas.topicById(topicId) ?? ''
 }
 
 function hosted(services: Services, wanted: FetchPartition): Partition | undefined {
@@ -69,18 +79,17 @@ function hosted(services: Services, wanted: FetchPartition): Partition | undefin
 
 function readAll(
   services: Services,
-  request: FetchRequest,
-  apiVersion: number,
+  asked: Asked,
   partitions: readonly FetchPartition[],
+  notesPosition: boolean,
 ): { outcomes: Outcome[]; bytes: number } {
-  const replicaId = request.replicaId !== -1 ? request.replicaId : request.replicaState.replicaId
-  const readCommitted = request.isolationLevel === READ_COMMITTED
+  const { request, context } = asked
   let left = Math.min(request.maxBytes, services.config.get('fetch.max.bytes'))
   let bytes = 0
   const outcomes = partitions.map((wanted) => {
-    const minOneBatch = bytes === 0 && givesFirstBatchWhole(apiVersion)
+    const minOneBatch = bytes === 0 && givesFirstBatchWhole(context.apiVersion)
     const maxBytes = Math.max(0, Math.min(wanted.maxBytes, left))
-    const result = readOne(services, wanted, { maxBytes, minOneBatch, readCommitted, replicaId })
+    const result = readOne(services, asked, wanted, { maxBytes, minOneBatch, notesPosition })
     const size = result.slice?.bytes.length ?? 0
     bytes += size
     left -= size
@@ -91,22 +100,30 @@ function readAll(
 
 function readOne(
   services: Services,
+  asked: Asked,
   wanted: FetchPartition,
-  limits: { maxBytes: number; minOneBatch: boolean; readCommitted: boolean; replicaId: number },
+  limits: { maxBytes: number; minOneBatch: boolean; notesPosition: boolean },
 ): ReadResult {
   if (wanted.topicId !== null && wanted.topic === '') return notThere(ErrorCode.UNKNOWN_TOPIC_ID)
-  if (!services.metadata.partition(wanted.topic, wanted.partition)) {
-    return notThere(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-  }
   const partition = hosted(services, wanted)
+  const isKnown = services.metadata.partition(wanted.topic, wanted.partition) !== undefined
+  if (!isKnown && (asked.replicaId < 0 || !partition)) return notThere(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   if (!partition) return readError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  if (partition.isOffline) return readError(ErrorCode.KAFKA_STORAGE_ERROR)
   if (wanted.topicId !== null && wanted.topicId !== partition.topicId)
     return readError(ErrorCode.INCONSISTENT_TOPIC_ID)
+  const elsewhere = readElsewhere(services, asked, wanted, partition)
+  if (elsewhere !== null) return elsewhere
+  const { request, context, replicaId } = asked
   try {
     return partition.read({
       fetchOffset: wanted.fetchOffset,
       currentLeaderEpoch: Math.max(-1, wanted.currentLeaderEpoch),
       lastFetchedEpoch: wanted.lastFetchedEpoch,
+      readCommitted: request.isolationLevel === READ_COMMITTED,
+      replicaId,
+      fromAnyReplica: replicaId < 0 && (replicaId !== CONSUMER || mayReadFromFollowers(context)),
+      followerLogStartOffset: wanted.logStartOffset,
       ...limits,
     })
   } catch (error) {
@@ -116,25 +133,41 @@ function readOne(
   }
 }
 
-/** The read in the words and the format of the request's version. */
-function inVersion(
+/** KIP-392 */
+const mayReadFromFollowers = ({ apiVersion }: RequestContext): boolean => apiVersion >= 11
+
+/** A consumer for whom another replica is nearer is told so, and nothing is read; null: it is to be read here. */
+function readElsewhere(
   services: Services,
-  { request, context }: Asked,
-  { wanted, result }: Outcome,
-): ConvertedRead {
+  { request, context, replicaId }: Asked,
+  wanted: FetchPartition,
+  partition: Partition,
+): ReadResult | null {
+  if (replicaId !== CONSUMER || request.rackId === '' || !mayReadFromFollowers(context)) return null
+  const { rackId } = request
+  const { fetchOffset } = wanted
+  const preferredReadReplica = preferredReplica(services, context, partition, { rackId, fetchOffset })
+  if (preferredReadReplica < 0) return null
+  const refused = partition.checkLeaderEpoch(Math.max(-1, wanted.currentLeaderEpoch), true)
+  return refused === ErrorCode.NONE ? { ...partition.marks(), preferredReadReplica } : readError(refused)
+}
+
+/** The read in the words and the format of the request's version. */
+function inVersion(services: Services, asked: Asked, { wanted, result }: Outcome): ConvertedRead {
   const partition = hosted(services, wanted)
   const readOn = (fetchOffset: number): ReadResult => {
-    const { replicaId } = request
-    const limits = { maxBytes: wanted.maxBytes, minOneBatch: false, readCommitted: false, replicaId }
-    return readOne(services, { ...wanted, fetchOffset }, limits)
+    const limits = { maxBytes: wanted.maxBytes, minOneBatch: false, notesPosition: false }
+    return readOne(services, asked, { ...wanted, fetchOffset }, limits)
   }
   const { fetchOffset } = wanted
-  return convertForVersion(services, context.apiVersion, partition, { result, fetchOffset, readOn })
+  return convertForVersion(services, asked.context.apiVersion, partition, { result, fetchOffset, readOn })
 }
 
 interface Asked {
   readonly request: FetchRequest
   readonly context: RequestContext
+  /** CONSUMER, a follower's broker id, or that of a debugging consumer (-2). */
+  readonly replicaId: number
 }
 
 function respond(
@@ -156,8 +189,8 @@ function respond(
     const bytes = slice?.bytes.length ?? 0
     if (plan.kind !== 'sessionless') {
       const { error: errorCode, highWatermark, logStartOffset } = result
-      const diverging = result.divergingEpoch !== null
-      const news = hasNews(wanted, { errorCode, bytes, highWatermark, logStartOffset, diverging })
+      const isAboutPosition = result.divergingEpoch !== null || result.preferredReadReplica !== undefined
+      const news = hasNews(wanted, { errorCode, bytes, highWatermark, logStartOffset, isAboutPosition })
       if (incremental && !news) continue
       if (incremental && bytes > 0) moveToEnd(plan.session, wanted)
     }
@@ -196,6 +229,8 @@ function partitionResponse(
     abortedTransactions: result.abortedTransactions,
     records,
   }
+  const { preferredReadReplica } = result
+  if (preferredReadReplica !== undefined) return { ...response, preferredReadReplica }
   if (result.divergingEpoch) return { ...response, divergingEpoch: result.divergingEpoch }
   if (context.apiVersion < 16 || !LEADER_UNKNOWN.includes(result.error)) return response
   const known = services.metadata.partition(wanted.topic, wanted.partition)

@@ -1,6 +1,7 @@
 /**
  * ListOffsets 0-9: offsets by time. -1 latest, -2 earliest, v7 -3 record with the greatest timestamp, v8 -4 earliest
- * local, v9 -5 latest tiered (always -1: there is no tiered storage). Latest is the high watermark, for READ_COMMITTED
+ * local, v9 -5 latest tiered (always -1: there is no tiered storage). v4 checks the leader epoch (KIP-320), v5 knows
+ * OFFSET_NOT_AVAILABLE: of a leader whose high watermark is behind its election. Latest is the high watermark, for READ_COMMITTED
  * the last stable offset (v2), for replicas the log end. v0 gives where segments begin, the newest first, of those last
  * written at or before the time.
  */
@@ -16,6 +17,9 @@ const MAX_TIMESTAMP = -3
 const EARLIEST_LOCAL = -4
 const LATEST_TIERED = -5
 const READ_COMMITTED = 1
+/** Replica ids of those that are no followers. */
+const CONSUMER = -1
+const DEBUGGING = -2
 
 type PartitionRequest = ListOffsetsRequest['topics'][number]['partitions'][number]
 type PartitionResponse = ListOffsetsResponse['topics'][number]['partitions'][number]
@@ -60,11 +64,14 @@ function answer(
   }
   const partition = services.replicas.get(topic, wanted.partitionIndex)
   if (!partition) return failure(wanted, ErrorCode.NOT_LEADER_OR_FOLLOWER)
-  const refused = partition.checkLeaderEpoch(wanted.currentLeaderEpoch)
+  const refused = partition.checkLeaderEpoch(wanted.currentLeaderEpoch, request.replicaId === DEBUGGING)
   if (refused !== ErrorCode.NONE) return failure(wanted, refused)
   try {
     if (context.apiVersion === 0) return oldStyle(partition, wanted, request)
     const found = find(partition, wanted.timestamp, lastFetchable(partition, request))
+    const needsEnd = wanted.timestamp === LATEST || (found === NOTHING && wanted.timestamp !== LATEST_TIERED)
+    if (needsEnd && request.replicaId === CONSUMER && partition.isCatchingUpAfterElection)
+      return failure(wanted, endNotKnown(context.apiVersion))
     return {
       partitionIndex: wanted.partitionIndex,
       errorCode: ErrorCode.NONE,
@@ -78,6 +85,11 @@ function answer(
   }
 }
 
+/** A leader may have been elected before it knew how far its records are committed (KIP-207). */
+function endNotKnown(apiVersion: number): number {
+  return apiVersion >= 5 ? ErrorCode.OFFSET_NOT_AVAILABLE : ErrorCode.LEADER_NOT_AVAILABLE
+}
+
 function lowestTimestamp(apiVersion: number): number {
   if (apiVersion >= 9) return LATEST_TIERED
   if (apiVersion >= 8) return EARLIEST_LOCAL
@@ -85,7 +97,7 @@ function lowestTimestamp(apiVersion: number): number {
 }
 
 function lastFetchable(partition: Partition, request: ListOffsetsRequest): number {
-  if (request.replicaId !== -1) return partition.log.logEndOffset
+  if (request.replicaId !== CONSUMER) return partition.log.logEndOffset
   return request.isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark
 }
 
@@ -118,7 +130,7 @@ function oldStyle(
     .reverse()
   const response = { partitionIndex: wanted.partitionIndex, errorCode: ErrorCode.NONE }
   const { highWatermark } = partition
-  if (request.replicaId !== -1 || !offsets.some((offset) => offset > highWatermark)) {
+  if (request.replicaId !== CONSUMER || !offsets.some((offset) => offset > highWatermark)) {
     return { ...response, oldStyleOffsets: offsets }
   }
   const visible = offsets.filter((offset) => offset <= highWatermark)
