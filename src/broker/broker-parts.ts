@@ -1,5 +1,5 @@
 /** The parts of a broker, made and joined: what one room needs of another is handed over here. */
-import { Controller } from '../controller/controller.ts'
+import { Controller, type ControllerSettings } from '../controller/controller.ts'
 import { tellOfFailedLogDir } from '../controller/log-dir-events.ts'
 import type { BrokerChannel, BrokerInfo } from '../controller/metadata.ts'
 import { internalTopics } from '../controller/internal-topics.ts'
@@ -125,7 +125,7 @@ export function buildParts(
     random,
     logger,
     channelTo: channels(config, env, { brokerId, controlPlane }),
-    deletionEnabled: () => config.get('delete.topic.enable'),
+    settings: controllerSettings(config),
   })
   const settings = topicSettings(config, identity.isAlone)
   const topics = new TopicAdmin({
@@ -198,6 +198,17 @@ function channels(
   return (broker) => {
     if (broker.id === brokerId) return localChannel(controlPlane, broker.epoch)
     return new RemoteChannel(env, broker, settings)
+  }
+}
+
+function controllerSettings(config: BrokerConfig): ControllerSettings {
+  return {
+    deletionEnabled: () => config.get('delete.topic.enable'),
+    uncleanElectionEnabled: () => config.get('unclean.leader.election.enable'),
+    fastFailoverEnabled: () => config.get('odradek.fast.failover.enable'),
+    rebalanceEnabled: () => config.get('auto.leader.rebalance.enable'),
+    imbalanceCheckIntervalMs: () => config.get('leader.imbalance.check.interval.seconds') * 1000,
+    imbalancePercentage: () => config.get('leader.imbalance.per.broker.percentage'),
   }
 }
 

@@ -1,19 +1,9 @@
-/** What the active controller knows, and how it is read from the coordination service: many reads, few round trips. */
-import { CoordinationError } from '../env/coordination.ts'
-import type { CoordinationSession, Watch, ZnodeStat } from '../env/coordination.ts'
+/** What the active controller knows. It changes only in events of the controller. */
 import { ErrorCode } from '../protocol/error-codes.ts'
+import type { ReplicaAssignment } from './decide/reassignment.ts'
 import { LEADER_DURING_DELETE } from './metadata.ts'
 import type { BrokerInfo, PartitionAnswer, PartitionState } from './metadata.ts'
-import {
-  BROKER_IDS_PATH,
-  brokerPath,
-  decodeBroker,
-  decodePartitionState,
-  decodeTopic,
-  partitionStatePath,
-  topicPath,
-} from './znodes.ts'
-import type { PartitionStateZnode, TopicZnode } from './znodes.ts'
+import type { PartitionStateZnode } from './znodes.ts'
 
 export interface Leadership extends PartitionStateZnode {
   /** Version of the state znode. */
@@ -23,176 +13,202 @@ export interface Leadership extends PartitionStateZnode {
 export interface TopicState {
   readonly topicId: string
   /** Of partition 0, 1, ... */
-  replicas: readonly (readonly number[])[]
+  readonly assignments: ReplicaAssignment[]
   /** By partition; undefined: its state has never been written. */
   readonly leadership: (Leadership | undefined)[]
   /** The znode above the partitions is known to exist. */
   hasPartitionsNode: boolean
   /** By partition: replicas whose log directory has failed. */
-  readonly offlineReplicas: (readonly number[] | undefined)[]
+  readonly failedReplicas: (readonly number[] | undefined)[]
 }
 
-export const newTopicState = (topicId: string, replicas: TopicState['replicas']): TopicState => {
-  return { topicId, replicas, leadership: [], hasPartitionsNode: false, offlineReplicas: [] }
+export const newTopicState = (topicId: string, assignments: readonly ReplicaAssignment[]): TopicState => {
+  return {
+    topicId,
+    assignments: [...assignments],
+    leadership: [],
+    hasPartitionsNode: false,
+    failedReplicas: [],
+  }
 }
+
+/** One partition of a topic that the controller knows. */
+export interface PartitionRef {
+  readonly topic: string
+  readonly topicState: TopicState
+  readonly partition: number
+}
+
+export const keyOf = ({ topic, partition }: { topic: string; partition: number }): string =>
+  `${topic}-${partition}`
+
+export const replicasOf = ({ topicState, partition }: PartitionRef): readonly number[] =>
+  topicState.assignments[partition].replicas
+
+export const leadershipOf = ({ topicState, partition }: PartitionRef): Leadership | undefined =>
+  topicState.leadership[partition]
 
 export class ClusterState {
+  /** Registered, as they were last read. */
   readonly brokers = new Map<number, BrokerInfo>()
+  /** Those that have asked to leave (ControlledShutdown): they serve, but are to lead nothing more. */
+  readonly shuttingDown = new Set<number>()
+  /** Registered, but their process is gone: they are dealt with as if they were not registered (fast failover). */
+  readonly lost = new Set<number>()
   readonly topics = new Map<string, TopicState>()
+  readonly #namesById = new Map<string, string>()
   /** Topics with a deletion marker that have not gone yet. */
   readonly deletions = new Set<string>()
+  /** Topics whose deletion waits: a replica is not there or could not be deleted, or a reassignment is under way. */
+  readonly ineligibleForDeletion = new Set<string>()
+
+  /** The broker can be told things. */
+  isReachable(broker: number): boolean {
+    return this.brokers.has(broker) && !this.lost.has(broker)
+  }
+
+  /** The broker may be asked to lead, and to be in sync. */
+  isLive(broker: number): boolean {
+    return this.isReachable(broker) && !this.shuttingDown.has(broker)
+  }
+
+  reachableBrokers(): BrokerInfo[] {
+    return [...this.brokers.values()].filter(({ id }) => !this.lost.has(id))
+  }
 
   liveBrokers(): Set<number> {
-    return new Set(this.brokers.keys())
+    return new Set([...this.brokers.keys()].filter((id) => this.isLive(id)))
   }
 
-  /** Replicas that a broker may be asked to lead: it lives, and the directory of their log does. */
-  isOnline(topic: TopicState, partition: number, replica: number): boolean {
-    return this.brokers.has(replica) && !topic.offlineReplicas[partition]?.includes(replica)
+  /** A replica that may lead: its broker is live, and the directory of its log works. */
+  isOnline({ topicState, partition }: PartitionRef, replica: number): boolean {
+    return this.isLive(replica) && !topicState.failedReplicas[partition]?.includes(replica)
   }
 
-  /** Takes a broker's answers; gives the partitions whose replica there is offline now and was not before. */
-  noteOfflineReplicas(broker: number, answers: readonly PartitionAnswer[]): PartitionAnswer[] {
-    return answers.filter(({ topic, partition, error }) => {
-      const offlineReplicas = this.topics.get(topic)?.offlineReplicas
-      if (offlineReplicas === undefined || error !== ErrorCode.KAFKA_STORAGE_ERROR) return false
-      const known = (offlineReplicas[partition] ??= [])
-      if (known.includes(broker)) return false
-      offlineReplicas[partition] = [...known, broker]
-      return true
+  /** A replica that serves, if only until its broker has shut down. */
+  isServing({ topicState, partition }: PartitionRef, replica: number): boolean {
+    return this.isReachable(replica) && !topicState.failedReplicas[partition]?.includes(replica)
+  }
+
+  addTopic(name: string, topic: TopicState): void {
+    this.topics.set(name, topic)
+    this.#namesById.set(topic.topicId, name)
+  }
+
+  removeTopic(name: string): void {
+    const topic = this.topics.get(name)
+    if (topic === undefined) return
+    this.topics.delete(name)
+    this.#namesById.delete(topic.topicId)
+  }
+
+  topicNameOf(topicId: string): string | undefined {
+    return this.#namesById.get(topicId)
+  }
+
+  partition(topic: string, partition: number): PartitionRef | undefined {
+    const topicState = this.topics.get(topic)
+    if (topicState?.assignments[partition] === undefined) return undefined
+    return { topic, topicState, partition }
+  }
+
+  /** Of the topics named, or of all. */
+  partitions(names: Iterable<string> = this.topics.keys()): PartitionRef[] {
+    const refs: PartitionRef[] = []
+    for (const topic of names) {
+      const topicState = this.topics.get(topic)
+      if (topicState === undefined) continue
+      for (let partition = 0; partition < topicState.assignments.length; partition++)
+        refs.push({ topic, topicState, partition })
+    }
+    return refs
+  }
+
+  /** Those that are served: not of topics that are to be deleted. */
+  servedPartitions(names?: Iterable<string>): PartitionRef[] {
+    return this.partitions(names).filter(({ topic }) => !this.deletions.has(topic))
+  }
+
+  /** The broker's answers to LeaderAndIsr say something new of its log directories. */
+  saysNews(broker: number, answers: readonly PartitionAnswer[]): boolean {
+    return answers.some((answer) => this.#newsIn(broker, answer) !== null)
+  }
+
+  /**
+   * Takes a broker's answers to LeaderAndIsr; gives the partitions whose replica there is offline now and was not before.
+   * Errors that tell of no log directory change nothing.
+   */
+  noteAnswers(broker: number, answers: readonly PartitionAnswer[]): PartitionRef[] {
+    return answers.flatMap((answer) => {
+      const ref = this.#newsIn(broker, answer)
+      if (ref === null) return []
+      const { failedReplicas } = ref.topicState
+      const others = (failedReplicas[ref.partition] ?? []).filter((id) => id !== broker)
+      const isFailed = answer.error === ErrorCode.KAFKA_STORAGE_ERROR
+      failedReplicas[ref.partition] = isFailed ? [...others, broker] : others
+      return isFailed ? [ref] : []
     })
   }
 
-  /** Nothing is known any more of the directories of brokers that have started anew. */
-  forgetOfflineReplicas(brokers: ReadonlySet<number>): void {
-    for (const { offlineReplicas } of this.topics.values()) {
-      for (const [partition, replicas] of offlineReplicas.entries())
-        offlineReplicas[partition] = replicas?.filter((id) => !brokers.has(id))
+  #newsIn(broker: number, { topic, partition, error }: PartitionAnswer): PartitionRef | null {
+    const isFailed = error === ErrorCode.KAFKA_STORAGE_ERROR
+    if (!isFailed && error !== ErrorCode.NONE) return null
+    const ref = this.partition(topic, partition)
+    if (ref === undefined) return null
+    const isKnown = ref.topicState.failedReplicas[partition]?.includes(broker) ?? false
+    return isFailed === isKnown ? null : ref
+  }
+
+  /** Nothing is known any more of the directories of brokers that have gone or started anew. */
+  forgetFailedReplicas(brokers: ReadonlySet<number>): void {
+    for (const { failedReplicas } of this.topics.values()) {
+      for (const [partition, replicas] of failedReplicas.entries())
+        if (replicas !== undefined) failedReplicas[partition] = replicas.filter((id) => !brokers.has(id))
     }
   }
 
-  /** Partitions with leadership, of the topics named or of all. */
-  partitionStates(names: Iterable<string> = this.topics.keys()): PartitionState[] {
-    const states: PartitionState[] = []
-    for (const topic of names) {
-      const state = this.topics.get(topic)
-      if (state === undefined || this.deletions.has(topic)) continue
-      for (let partition = 0; partition < state.leadership.length; partition++) {
-        if (state.leadership[partition] !== undefined)
-          states.push(partitionState(topic, state, partition, false))
-      }
+  /** As brokers are told of it; the partition must have a state. */
+  stateOf(ref: PartitionRef, isNew: boolean): PartitionState {
+    const { topic, topicState, partition } = ref
+    const { leader, leaderEpoch, isr, partitionEpoch, controllerEpoch, recovering } = leadershipOf(ref)!
+    const { replicas, addingReplicas, removingReplicas } = topicState.assignments[partition]
+    return {
+      topic,
+      topicId: topicState.topicId,
+      partition,
+      controllerEpoch,
+      leader,
+      leaderEpoch,
+      isr,
+      partitionEpoch,
+      replicas,
+      addingReplicas,
+      removingReplicas,
+      isNew,
+      recovering,
+      offlineReplicas: replicas.filter((id) => !this.isServing(ref, id)),
     }
-    return states
   }
 }
 
-export function partitionState(
-  topic: string,
-  state: TopicState,
-  partition: number,
-  isNew: boolean,
-): PartitionState {
-  const { leader, leaderEpoch, isr, partitionEpoch, controllerEpoch, recovering } =
-    state.leadership[partition]!
-  const replicas = state.replicas[partition]
+/** Of a partition whose topic is deleted: brokers forget it. */
+export function goneState(ref: PartitionRef): PartitionState {
+  const { topic, topicState, partition } = ref
+  const leadership = leadershipOf(ref)
   return {
     topic,
-    topicId: state.topicId,
+    topicId: topicState.topicId,
     partition,
-    controllerEpoch,
-    leader,
-    leaderEpoch,
-    isr,
-    partitionEpoch,
-    replicas,
-    addingReplicas: [],
-    removingReplicas: [],
-    isNew,
-    recovering,
-    offlineReplicas: state.offlineReplicas[partition] ?? [],
-  }
-}
-
-/** Of a partition whose topic is no more. */
-export function goneState(topic: string, state: TopicState, partition: number): PartitionState {
-  const { topicId } = state
-  return {
-    topic,
-    topicId,
-    partition,
-    controllerEpoch: state.leadership[partition]?.controllerEpoch ?? 0,
+    controllerEpoch: leadership?.controllerEpoch ?? 0,
     leader: LEADER_DURING_DELETE,
     leaderEpoch: 0,
-    isr: [],
-    partitionEpoch: state.leadership[partition]?.partitionEpoch ?? 0,
-    replicas: state.replicas[partition],
+    isr: leadership?.isr ?? [],
+    partitionEpoch: leadership?.partitionEpoch ?? 0,
+    replicas: replicasOf(ref),
     addingReplicas: [],
     removingReplicas: [],
     isNew: false,
     recovering: false,
     offlineReplicas: [],
   }
-}
-
-export interface ZnodeContent {
-  readonly data: Buffer | null
-  readonly stat: ZnodeStat
-}
-
-/** null where there is no node; no watch is left then. */
-export async function readNode(
-  session: CoordinationSession,
-  path: string,
-  watch?: Watch,
-): Promise<ZnodeContent | null> {
-  try {
-    return await session.get(path, watch)
-  } catch (error) {
-    if (error instanceof CoordinationError && error.code === 'NO_NODE') return null
-    throw error
-  }
-}
-
-/** Live brokers, their epochs and addresses; leaves a watch on the list and on each. */
-export async function readBrokers(session: CoordinationSession, watch: Watch): Promise<BrokerInfo[]> {
-  const names = await session.children(BROKER_IDS_PATH, watch)
-  const ids = names.map(Number).filter((id) => Number.isSafeInteger(id))
-  const nodes = await Promise.all(ids.map((id) => readNode(session, brokerPath(id), watch)))
-  return ids.flatMap((id, index) => {
-    const node = nodes[index]
-    const broker = node === null ? null : decodeBroker(node.data)
-    if (node === null || broker === null) return []
-    return [{ id, epoch: node.stat.czxid, rack: broker.rack, endpoints: broker.endpoints }]
-  })
-}
-
-/** The topics' znodes, null for what is gone or unreadable; leaves a watch on each that is there. */
-export function readTopics(
-  session: CoordinationSession,
-  names: readonly string[],
-  watch?: Watch,
-): Promise<(TopicZnode | null)[]> {
-  const read = async (name: string): Promise<TopicZnode | null> => {
-    return decodeTopic((await readNode(session, topicPath(name), watch))?.data ?? null)
-  }
-  return Promise.all(names.map(read))
-}
-
-/** Fills in the leadership of all partitions whose state has been written. */
-export async function readLeadership(
-  session: CoordinationSession,
-  topics: Iterable<readonly [string, TopicState]>,
-): Promise<void> {
-  const reads: Promise<void>[] = []
-  const read = async (name: string, topic: TopicState, partition: number): Promise<void> => {
-    const node = await readNode(session, partitionStatePath(name, partition))
-    const state = decodePartitionState(node?.data ?? null)
-    if (node === null || state === null) return
-    topic.leadership[partition] = { ...state, partitionEpoch: node.stat.version }
-    topic.hasPartitionsNode = true
-  }
-  for (const [name, topic] of topics)
-    for (let partition = 0; partition < topic.replicas.length; partition++)
-      reads.push(read(name, topic, partition))
-  await Promise.all(reads)
 }

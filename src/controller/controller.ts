@@ -2,49 +2,41 @@
  * The controller: one broker of the cluster, elected at /controller, that turns what stands in the coordination service
  * (brokers, topics, deletion markers) into partition states, and tells the brokers. Works on any `Coordination`.
  *
- * All work is events in one queue. Watches only put events there, so between two steps of an event nothing else changes
- * what the controller knows. Every write is fenced by the epoch that the election won.
- *
- * Leadership moves away from replicas whose log directory has failed. Not here yet: from brokers that are gone; in-sync set
- * changes; reassignment.
+ * All work is events in one queue. Watches, answers of brokers and requests of handlers only put events there. Every write
+ * is fenced by the epoch that the election won. Here stands who is the controller; active-controller.ts is what it does.
  */
 import { CoordinationError } from '../env/coordination.ts'
-import type { CoordinationOperation, CoordinationSession } from '../env/coordination.ts'
+import type { CoordinationSession } from '../env/coordination.ts'
 import type { Clock, Logger, Random, Timers } from '../env/env.ts'
-import { BrokerChannels } from './broker-channels.ts'
-import type { BrokerRequest } from './broker-channels.ts'
-import {
-  ClusterState,
-  goneState,
-  newTopicState,
-  partitionState,
-  readBrokers,
-  readLeadership,
-  readNode,
-  readTopics,
-} from './cluster-state.ts'
-import type { Leadership, ZnodeContent } from './cluster-state.ts'
-import { decideLeadership } from './decide/offline-replicas.ts'
-import { decideNewPartition } from './decide/new-partition.ts'
-import { decideDeletion } from './decide/topic-deletion.ts'
-import { FencedWrites } from './fenced-writes.ts'
-import type { DecidedPartition } from './fenced-writes.ts'
-import { deleteLogDirEvents, readLogDirEvents } from './log-dir-events.ts'
-import { EPOCH_DURING_DELETE } from './metadata.ts'
-import type { BrokerAnswer, BrokerChannel, BrokerInfo, PartitionState } from './metadata.ts'
-import { newUuid } from './topic-names.ts'
-import {
-  CONTROLLER_EPOCH_PATH,
-  CONTROLLER_PATH,
-  DELETE_TOPICS_PATH,
-  TOPICS_PATH,
-  decodeController,
-  deleteTopicPath,
-  encodeController,
-  encodeTopic,
-  topicPath,
-} from './znodes.ts'
-import type { TopicZnode } from './znodes.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
+import type { ElectLeadersRequest, ElectLeadersResponse } from '../protocol/messages/43-elect-leaders.ts'
+import type {
+  AlterPartitionReassignmentsRequest,
+  AlterPartitionReassignmentsResponse,
+} from '../protocol/messages/45-alter-partition-reassignments.ts'
+import type {
+  ListPartitionReassignmentsRequest,
+  ListPartitionReassignmentsResponse,
+} from '../protocol/messages/46-list-partition-reassignments.ts'
+import type {
+  AlterPartitionRequest,
+  AlterPartitionResponse,
+} from '../protocol/messages/56-alter-partition.ts'
+import { ActiveController } from './active-controller.ts'
+import { refusedAlterPartition } from './alter-partition.ts'
+import { controlledShutdown } from './controlled-shutdown.ts'
+import type { ControlledShutdownResult } from './controlled-shutdown.ts'
+import { ControllerElection } from './election.ts'
+import type { WonElection } from './election.ts'
+import { EventQueue } from './event-queue.ts'
+import { isDeposed } from './fenced-writes.ts'
+import type { BrokerChannel, BrokerInfo } from './metadata.ts'
+import { PatientSession } from './patient-session.ts'
+import { allocateProducerIds, refusedProducerIds } from './producer-id-blocks.ts'
+import type { AllocatedProducerIds } from './producer-id-blocks.ts'
+import type { ControllerSettings } from './term.ts'
+
+export type { ControllerSettings } from './term.ts'
 
 export interface ControllerOptions {
   readonly session: CoordinationSession
@@ -54,103 +46,200 @@ export interface ControllerOptions {
   readonly random: Random
   readonly logger: Logger
   readonly channelTo: (broker: BrokerInfo) => BrokerChannel
-  /** `delete.topic.enable` */
-  readonly deletionEnabled: () => boolean
+  readonly settings: ControllerSettings
 }
 
-/** An event that the coordination service could not serve is tried again after this time. */
+/** What the coordination service could not do is tried again after this time, from the beginning of the term. */
 const RETRY_MS = 1000
+
+const NOT_CONTROLLER = 'This is not the correct controller for this cluster.'
 
 export class Controller {
   readonly #options: ControllerOptions
-  readonly #session: CoordinationSession
-  #queue: Promise<void> = Promise.resolve()
-  /** Kinds of event that wait in the queue: a second watch adds nothing to the first. */
-  readonly #pending = new Set<string>()
-  #stopped = false
-  #epoch = 0
+  readonly #session: PatientSession
+  readonly #election: ControllerElection
+  readonly #queue: EventQueue
   /** null: not elected. */
-  #writes: FencedWrites | null = null
-  /** Elected, and everything has been read. */
-  #active = false
-  #state = new ClusterState()
-  #channels: BrokerChannels | null = null
-  readonly #answers = new Map<BrokerRequest, (answer: BrokerAnswer) => void>()
+  #active: ActiveController | null = null
+  /** Elected, and everything has been read once. */
+  #hasTakenOver = false
+  #terms = 0
+  #stopped = false
 
   constructor(options: ControllerOptions) {
     this.#options = options
-    this.#session = options.session
+    const { session, brokerId, clock, timers } = options
+    this.#session = new PatientSession(session, timers)
+    this.#election = new ControllerElection(this.#session, brokerId, clock)
+    this.#queue = new EventQueue(timers)
+    session.onState((state) => {
+      if (state === 'expired') this.#queue.schedule('expiry', async () => this.#resign())
+      if (state === 'renewed') this.#onController()
+    })
   }
 
   get isActive(): boolean {
-    return this.#active
+    return this.#hasTakenOver
   }
 
   /** 0 while not active. */
   get epoch(): number {
-    return this.#epoch
+    return this.#active?.epoch ?? 0
   }
 
   isQueuedForDeletion(topic: string): boolean {
-    return this.#state.deletions.has(topic)
+    return this.#active?.state.deletions.has(topic) ?? false
   }
 
-  /** Takes part in the election. Resolves when it is decided and, if won, when the brokers have been told everything. */
-  start(): Promise<void> {
-    return this.#enqueue(async () => {
+  /** Takes part in the election. Resolves when it is decided and, if won, when this broker has been told everything. */
+  async start(): Promise<void> {
+    await this.#queue.push(async () => {
       try {
         await this.#elect()
       } catch (error) {
-        if (isDeposed(error)) return this.#failed(error, 'election', () => this.#elect())
-        throw error
+        if (!isDeposed(error)) throw error
+        this.#failed(error, 'election')
       }
     })
+    await this.#active?.told()
+    // Its answers may have been news, of which it has been told in turn.
+    await this.#queue.idle()
+    await this.#active?.told()
   }
 
   /** Resolves when all events that wait now have been dealt with. */
   idle(): Promise<void> {
-    return this.#queue
+    return this.#queue.idle()
   }
 
   /** Does nothing more. The controller's znode goes with the session. */
   async stop(): Promise<void> {
     this.#stopped = true
-    await this.#queue
+    this.#session.stop()
+    await this.#queue.stop()
     this.#resign()
   }
 
-  #enqueue(event: () => Promise<void>): Promise<void> {
-    const done = this.#queue.then(() => (this.#stopped ? undefined : event()))
-    this.#queue = done.catch(() => undefined)
-    return done
+  // What handlers ask. Each answers NOT_CONTROLLER where this broker is not the controller.
+
+  /** Changes in-sync sets, for the leader that asks. `version` of the request: topics have names before 2. */
+  alterPartition(request: AlterPartitionRequest, version: number): Promise<AlterPartitionResponse> {
+    return this.#serve('AlterPartition', refusedAlterPartition(ErrorCode.NOT_CONTROLLER), (active) => {
+      return active.alterPartition(request, version)
+    })
   }
 
-  /** For events that nobody waits for; `kind` stands in the queue once. */
-  #schedule(kind: string, event: () => Promise<void>): void {
-    if (this.#stopped || this.#pending.has(kind)) return
-    this.#pending.add(kind)
-    const run = async (): Promise<void> => {
-      this.#pending.delete(kind)
-      try {
-        await event()
-      } catch (error) {
-        await this.#failed(error, kind, event)
-      }
-    }
-    void this.#enqueue(run).catch((error: unknown) => {
-      // A bug must reach the process, not end in a promise that nobody looks at.
-      this.#options.timers.soon(() => {
-        throw error
+  /** Takes leaderships off a broker that is about to stop. `brokerEpoch` -1: not known (before version 2). */
+  controlledShutdown(brokerId: number, brokerEpoch: number): Promise<ControlledShutdownResult> {
+    const refused = { error: ErrorCode.NOT_CONTROLLER, remaining: [] }
+    return this.#serve('ControlledShutdown', refused, (active) => {
+      return controlledShutdown(active, brokerId, brokerEpoch)
+    })
+  }
+
+  allocateProducerIds(brokerId: number, brokerEpoch: number): Promise<AllocatedProducerIds> {
+    return this.#serve('AllocateProducerIds', refusedProducerIds(ErrorCode.NOT_CONTROLLER), (active) => {
+      return allocateProducerIds(active, brokerId, brokerEpoch)
+    })
+  }
+
+  /** Resolves when the elections are written and this broker has been told of them. */
+  async electLeaders(request: ElectLeadersRequest): Promise<ElectLeadersResponse> {
+    const refused = { throttleTimeMs: 0, errorCode: ErrorCode.NOT_CONTROLLER, replicaElectionResults: [] }
+    const response = await this.#serve('ElectLeaders', refused, (active) => active.elections.elect(request))
+    await this.#active?.told()
+    return response
+  }
+
+  /** Begins and cancels moves of partitions; does not wait for their end. */
+  alterPartitionReassignments(
+    request: AlterPartitionReassignmentsRequest,
+  ): Promise<AlterPartitionReassignmentsResponse> {
+    const head = { throttleTimeMs: 0, errorCode: ErrorCode.NOT_CONTROLLER, errorMessage: NOT_CONTROLLER }
+    return this.#serve('AlterPartitionReassignments', { ...head, responses: [] }, (active) => {
+      return active.reassignments.alter(request)
+    })
+  }
+
+  listPartitionReassignments(
+    request: ListPartitionReassignmentsRequest,
+  ): Promise<ListPartitionReassignmentsResponse> {
+    const head = { throttleTimeMs: 0, errorCode: ErrorCode.NOT_CONTROLLER, errorMessage: NOT_CONTROLLER }
+    return this.#serve('ListPartitionReassignments', { ...head, topics: [] }, async (active) => {
+      return active.reassignments.list(request)
+    })
+  }
+
+  /** Resolves when the topic's deletion has ended, or cannot end now, or time is up. */
+  deletionSettled(topic: string, timeoutMs: number): Promise<void> {
+    const active = this.#active
+    if (active === null) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = this.#options.timers.after(timeoutMs, resolve)
+      void active.deletion.settled(topic).then(() => {
+        timer.cancel()
+        resolve()
       })
     })
   }
 
-  async #failed(error: unknown, kind: string, event: () => Promise<void>): Promise<void> {
+  /** `unclean.leader.election.enable` has become true, of a topic or by default. */
+  uncleanElectionEnabled(): void {
+    this.#active?.uncleanElectionEnabled()
+  }
+
+  /**
+   * The controller's process is gone: this broker's connection to it has ended, and its port refuses. Its term is ended, so
+   * that the election need not wait for its session (docs/decisions/0013-fast-failover.md).
+   */
+  controllerLost(brokerId: number): void {
+    const { settings, logger } = this.#options
+    if (!settings.fastFailoverEnabled() || brokerId === this.#options.brokerId || this.#active !== null)
+      return
+    this.#schedule('controller lost', async () => {
+      if (!(await this.#election.depose(brokerId))) return
+      logger.log('warn', 'the controller is gone before its session: its port refuses', { broker: brokerId })
+      await this.#elect()
+    })
+  }
+
+  async #serve<T>(
+    kind: string,
+    notController: T,
+    serve: (active: ActiveController) => Promise<T>,
+  ): Promise<T> {
+    const answer = await this.#queue.push(async () => {
+      const active = this.#active
+      if (active === null || !active.isLoaded) return notController
+      try {
+        return await serve(active)
+      } catch (error) {
+        this.#failed(error, kind)
+        return notController
+      }
+    })
+    return answer ?? notController
+  }
+
+  // Events
+
+  #schedule(kind: string, event: () => Promise<void>): void {
+    this.#queue.schedule(kind, async () => {
+      try {
+        await event()
+      } catch (error) {
+        this.#failed(error, kind)
+      }
+    })
+  }
+
+  #failed(error: unknown, kind: string): void {
     if (!(error instanceof CoordinationError)) throw error
     if (error.code === 'SESSION_EXPIRED') return this.#resign()
+    if (this.#stopped) return
     const { logger, timers } = this.#options
     if (isDeposed(error)) {
-      logger.log('warn', 'another controller has taken over', { epoch: this.#epoch })
+      logger.log('warn', 'another controller has taken over', { epoch: this.epoch })
       this.#resign()
       return this.#onController()
     }
@@ -158,380 +247,50 @@ export class Controller {
       event: kind,
       error: error.message,
     })
-    timers.after(RETRY_MS, () => this.#schedule(kind, event))
+    // What has been done and what has not is read anew: an event cut short is none that could be repeated.
+    timers.after(RETRY_MS, () => this.#schedule('again', () => this.#again()))
   }
 
-  // Election
+  // Terms
 
   readonly #onController = (): void => this.#schedule('election', () => this.#elect())
 
   async #elect(): Promise<void> {
-    for (;;) {
-      const [owner, epochNode] = await Promise.all([
-        this.#session.exists(CONTROLLER_PATH, this.#onController),
-        readNode(this.#session, CONTROLLER_EPOCH_PATH),
-      ])
-      if (owner !== null && owner.ephemeralOwner === this.#session.id) {
-        if (this.#active) return
-        // Won before, but the reply was lost on its way or what followed failed: the epoch is still ours.
-        if (epochNode !== null) return this.#takeOver(Number(epochNode.data), epochNode.stat.version)
-      }
-      if (owner !== null) return this.#stepBack()
-      this.#resign()
-      const won = await this.#claim(epochNode)
-      if (won !== null) return this.#takeOver(won.epoch, won.epochVersion)
-    }
-  }
-
-  /** null: another broker was quicker. */
-  async #claim(epochNode: ZnodeContent | null): Promise<{ epoch: number; epochVersion: number } | null> {
-    const { brokerId, clock } = this.#options
-    const old = epochNode === null ? 0 : Number(epochNode.data)
-    const zero = Buffer.from('0')
-    const prepare: CoordinationOperation[] =
-      epochNode === null ? [{ type: 'create', path: CONTROLLER_EPOCH_PATH, data: zero }] : []
-    try {
-      const results = await this.#session.multi([
-        ...prepare,
-        {
-          type: 'create',
-          path: CONTROLLER_PATH,
-          data: encodeController(brokerId, clock.nowMs()),
-          mode: 'ephemeral',
-        },
-        {
-          type: 'set',
-          path: CONTROLLER_EPOCH_PATH,
-          data: Buffer.from(String(old + 1)),
-          version: epochNode === null ? 0 : epochNode.stat.version,
-        },
-      ])
-      const set = results[results.length - 1]
-      return set.type === 'set' ? { epoch: old + 1, epochVersion: set.stat.version } : null
-    } catch (error) {
-      if (!(error instanceof CoordinationError)) throw error
-      if (error.code === 'NODE_EXISTS' || error.code === 'BAD_VERSION') return null
-      throw error
-    }
-  }
-
-  async #stepBack(): Promise<void> {
+    const won = await this.#election.run(this.#onController)
+    if (won !== null && won.epoch === this.#active?.epoch) return
     this.#resign()
-    const id = decodeController((await readNode(this.#session, CONTROLLER_PATH))?.data ?? null)
-    this.#options.logger.log('info', 'another broker is the controller', { controller: id })
+    if (won !== null) return this.#takeOver(won)
+    const controller = await this.#election.controllerId()
+    this.#options.logger.log('info', 'another broker is the controller', { controller })
+  }
+
+  async #again(): Promise<void> {
+    if (this.#active === null) return this.#elect()
+    const { epoch, epochVersion } = this.#active
+    await this.#takeOver({ epoch, epochVersion })
+  }
+
+  async #takeOver(won: WonElection): Promise<void> {
+    this.#active?.close()
+    const term = ++this.#terms
+    const active: ActiveController = new ActiveController(
+      this.#options,
+      this.#session,
+      won,
+      (kind, event) => {
+        this.#schedule(`${kind} in term ${term}`, async () => {
+          if (this.#active === active) await event()
+        })
+      },
+    )
+    this.#active = active
+    await active.load()
+    this.#hasTakenOver = true
   }
 
   #resign(): void {
-    this.#active = false
-    this.#writes = null
-    this.#epoch = 0
-    this.#state = new ClusterState()
-    this.#channels?.close()
-    this.#channels = null
+    this.#hasTakenOver = false
+    this.#active?.close()
+    this.#active = null
   }
-
-  async #takeOver(epoch: number, epochVersion: number): Promise<void> {
-    const { logger, brokerId } = this.#options
-    this.#epoch = epoch
-    this.#writes = new FencedWrites(this.#session, epochVersion)
-    const state = (this.#state = new ClusterState())
-    const [brokers, names, markers] = await Promise.all([
-      readBrokers(this.#session, this.#onBrokers),
-      this.#session.children(TOPICS_PATH, this.#onTopics),
-      this.#session.children(DELETE_TOPICS_PATH, this.#onDeletions),
-    ])
-    this.#channels = this.#openChannels()
-    for (const broker of brokers) {
-      state.brokers.set(broker.id, broker)
-      this.#channels.add(broker)
-    }
-    for (const name of markers) state.deletions.add(name)
-    await this.#addTopics(names)
-    await readLeadership(this.#session, state.topics)
-    await this.#writeNewPartitions(names)
-    await this.#writeLeadership(({ leader }) => leader < 0)
-    const events = await readLogDirEvents(this.#session, this.#onLogDirEvents)
-    await deleteLogDirEvents(this.#writes, events.paths)
-    logger.log('info', 'this broker is the controller', {
-      broker: brokerId,
-      epoch: this.#epoch,
-      topics: state.topics.size,
-    })
-    await this.#tell(state.partitionStates())
-    this.#active = true
-    if (state.deletions.size > 0) await this.#delete()
-  }
-
-  // Brokers
-
-  readonly #onBrokers = (): void => this.#schedule('brokers', () => this.#brokersChanged())
-
-  async #brokersChanged(): Promise<void> {
-    if (!this.isActive) return
-    const state = this.#state
-    const before = new Map(state.brokers)
-    const brokers = await readBrokers(this.#session, this.#onBrokers)
-    state.brokers.clear()
-    for (const broker of brokers) state.brokers.set(broker.id, broker)
-    for (const id of before.keys()) if (!state.brokers.has(id)) this.#channels!.remove(id)
-    const came = brokers.filter(({ id, epoch }) => before.get(id)?.epoch !== epoch)
-    for (const broker of came) this.#channels!.add(broker)
-    const newcomers = new Set(came.map(({ id }) => id))
-    state.forgetOfflineReplicas(newcomers)
-    await this.#writeLeadership(({ leader }) => leader < 0)
-    const known = state.partitionStates()
-    const created = await this.#writeNewPartitions(state.topics.keys())
-    const changed = await this.#leaderAndIsr(known, newcomers)
-    changed.push(...(await this.#leaderAndIsr(created, state.liveBrokers())))
-    await this.#updateMetadata([...created, ...changed], newcomers)
-    if (came.length > 0 && state.deletions.size > 0) await this.#delete()
-  }
-
-  // Log directories
-
-  readonly #onLogDirEvents = (): void => this.#schedule('log directories', () => this.#logDirsFailed())
-
-  /** What a broker has lost is what it says when it is told its partitions again. */
-  async #logDirsFailed(): Promise<void> {
-    if (!this.isActive) return
-    const { paths, brokers } = await readLogDirEvents(this.#session, this.#onLogDirEvents)
-    const changed = await this.#leaderAndIsr(this.#state.partitionStates(), brokers)
-    if (changed.length > 0) await this.#updateMetadata(changed, new Set())
-    await deleteLogDirEvents(this.#writes!, paths)
-  }
-
-  /** Who leads, and who is in sync, of the partitions chosen, by who is online. */
-  async #writeLeadership(
-    chosen: (leadership: Leadership, topic: string, partition: number) => boolean,
-  ): Promise<void> {
-    const state = this.#state
-    const changed: DecidedPartition[] = []
-    for (const [topic, topicState] of state.topics) {
-      for (const [partition, leadership] of topicState.leadership.entries()) {
-        if (leadership === undefined || !chosen(leadership, topic, partition)) continue
-        const isOnline = (replica: number): boolean => state.isOnline(topicState, partition, replica)
-        const replicas = topicState.replicas[partition]
-        const next = decideLeadership(leadership, replicas, isOnline, this.#epoch)
-        if (next !== null) changed.push({ topic, topicState, partition, state: next })
-      }
-    }
-    const stale = await this.#writes!.updatePartitions(changed)
-    if (stale.length > 0) await this.#writeLeadership(chosen)
-  }
-
-  // Topics
-
-  readonly #onTopics = (): void => this.#schedule('topics', () => this.#topicsChanged())
-
-  async #topicsChanged(): Promise<void> {
-    if (!this.isActive) return
-    const { topics } = this.#state
-    const names = await this.#session.children(TOPICS_PATH, this.#onTopics)
-    const found = new Set(names)
-    const gone = [...topics.keys()].filter((name) => !found.has(name))
-    const goneStates = this.#goneStates(gone)
-    for (const name of gone) topics.delete(name)
-    const added = names.filter((name) => !topics.has(name))
-    await this.#addTopics(added)
-    // Of all topics: an event that failed half-way is made up for here.
-    const states = await this.#writeNewPartitions(topics.keys())
-    if (gone.length > 0 || states.length > 0) await this.#tell(states, goneStates)
-  }
-
-  #onTopic(topic: string): void {
-    this.#schedule(`topic ${topic}`, () => this.#topicChanged(topic))
-  }
-
-  /** Partitions were added. */
-  async #topicChanged(name: string): Promise<void> {
-    const known = this.#state.topics.get(name)
-    if (!this.isActive || known === undefined) return
-    const [topic] = await readTopics(this.#session, [name], () => this.#onTopic(name))
-    if (topic === null) return
-    known.replicas = [...known.replicas, ...topic.partitions.slice(known.replicas.length)]
-    const states = await this.#writeNewPartitions([name])
-    if (states.length > 0) await this.#tell(states)
-  }
-
-  /** Reads topics not known so far. One without an id gets one. */
-  async #addTopics(names: readonly string[]): Promise<void> {
-    const nodes = await Promise.all(
-      names.map(async (name) => (await readTopics(this.#session, [name], () => this.#onTopic(name)))[0]),
-    )
-    const withoutId: CoordinationOperation[] = []
-    for (const [index, name] of names.entries()) {
-      const node = nodes[index]
-      if (node === null) continue
-      const topicId = node.topicId ?? newUuid(this.#options.random)
-      if (node.topicId === null) withoutId.push(setTopic(name, { ...node, topicId }))
-      const replicas = node.partitions
-      this.#state.topics.set(name, newTopicState(topicId, replicas))
-    }
-    for (const operation of withoutId) await this.#writes!.multi([operation])
-  }
-
-  /** Gives partitions without a state their first one; returns what is new. */
-  async #writeNewPartitions(names: Iterable<string>): Promise<PartitionState[]> {
-    const live = this.#state.liveBrokers()
-    const created: DecidedPartition[] = []
-    for (const topic of names) {
-      const topicState = this.#state.topics.get(topic)
-      if (topicState === undefined || this.#state.deletions.has(topic)) continue
-      for (const [partition, replicas] of topicState.replicas.entries()) {
-        if (topicState.leadership[partition] !== undefined) continue
-        const state = decideNewPartition(replicas, live, this.#epoch)
-        if (state !== null) created.push({ topic, topicState, partition, state })
-      }
-    }
-    if (created.length === 0) return []
-    await this.#writes!.createPartitions(created)
-    return created.map(({ topic, topicState, partition }) =>
-      partitionState(topic, topicState, partition, true),
-    )
-  }
-
-  // Deletion
-
-  readonly #onDeletions = (): void => this.#schedule('deletions', () => this.#deletionsChanged())
-
-  async #deletionsChanged(): Promise<void> {
-    if (!this.isActive) return
-    const markers = await this.#session.children(DELETE_TOPICS_PATH, this.#onDeletions)
-    this.#state.deletions.clear()
-    for (const name of markers) this.#state.deletions.add(name)
-    await this.#delete()
-  }
-
-  async #delete(): Promise<void> {
-    const { topics, deletions } = this.#state
-    const live = this.#state.liveBrokers()
-    for (const name of [...deletions]) {
-      const topic = topics.get(name) ?? (await this.#lateTopic(name))
-      const decision = decideDeletion(topic, live, this.#options.deletionEnabled())
-      if (decision === 'wait-for-brokers') continue
-      if (decision === 'drop-marker') {
-        await this.#writes!.multi([{ type: 'delete', path: deleteTopicPath(name) }])
-        deletions.delete(name)
-      } else await this.#deleteTopic(name)
-    }
-  }
-
-  /** A topic made and marked before its own event came. */
-  async #lateTopic(name: string) {
-    await this.#addTopics([name])
-    return this.#state.topics.get(name)
-  }
-
-  async #deleteTopic(name: string): Promise<void> {
-    const { topics, deletions, brokers } = this.#state
-    const replicas = topics.get(name)!.replicas
-    // Clients are sent away first; then the files go; then nothing remembers the topic.
-    await this.#updateMetadata(this.#goneStates([name]), new Set())
-    for (const broker of brokers.values()) {
-      const hosted = replicas.flatMap((ids, partition) => {
-        const replica = { topic: name, partition, leaderEpoch: EPOCH_DURING_DELETE, deleteLog: true }
-        return ids.includes(broker.id) ? [replica] : []
-      })
-      if (hosted.length === 0) continue
-      // A broker that could not be told keeps the topic's znodes, and with them the order to delete. So does one that has
-      // the files on a disk which does not work.
-      const answer = await this.#ask(broker, { type: 'stopReplicas', replicas: hosted })
-      if (answer === null || this.#state.noteOfflineReplicas(broker.id, answer.partitions).length > 0) return
-    }
-    await this.#writes!.removeTopic(name)
-    topics.delete(name)
-    deletions.delete(name)
-    this.#options.logger.log('info', 'topic deleted', { topic: name })
-  }
-
-  #goneStates(names: readonly string[]): PartitionState[] {
-    return names.flatMap((topic) => {
-      const state = this.#state.topics.get(topic)!
-      return state.replicas.map((_, partition) => goneState(topic, state, partition))
-    })
-  }
-
-  // Channels
-
-  /** Leaders and followers first, then everybody's view. */
-  async #tell(states: readonly PartitionState[], gone: readonly PartitionState[] = []): Promise<void> {
-    const changed = await this.#leaderAndIsr(states, this.#state.liveBrokers())
-    await this.#updateMetadata([...gone, ...states, ...changed], new Set())
-  }
-
-  /**
-   * Tells those of `recipients` that have a replica. What they answer may change the leadership of partitions: their new
-   * states, of which the other replicas have been told, are given back.
-   */
-  async #leaderAndIsr(
-    states: readonly PartitionState[],
-    recipients: ReadonlySet<number>,
-  ): Promise<PartitionState[]> {
-    const lost = new Map<string, { topic: string; partition: number }>()
-    for (const broker of this.#state.brokers.values()) {
-      if (!recipients.has(broker.id)) continue
-      const hosted = states.filter(({ replicas, offlineReplicas }) => {
-        return replicas.includes(broker.id) && !offlineReplicas.includes(broker.id)
-      })
-      if (hosted.length === 0) continue
-      const leaders = [...this.#state.brokers.values()].filter(({ id }) => {
-        return hosted.some(({ leader }) => leader === id)
-      })
-      const answer = await this.#ask(broker, { type: 'leaderAndIsr', states: hosted, leaders })
-      for (const { topic, partition } of this.#state.noteOfflineReplicas(broker.id, answer?.partitions ?? []))
-        lost.set(`${topic}-${partition}`, { topic, partition })
-    }
-    if (lost.size === 0) return []
-    await this.#writeLeadership((_, topic, partition) => lost.has(`${topic}-${partition}`))
-    const changed = [...lost.values()].map(({ topic, partition }) => {
-      return partitionState(topic, this.#state.topics.get(topic)!, partition, false)
-    })
-    return [...changed, ...(await this.#leaderAndIsr(changed, this.#state.liveBrokers()))]
-  }
-
-  /** `newcomers` know nothing yet and get all partitions. */
-  async #updateMetadata(
-    partitions: readonly PartitionState[],
-    newcomers: ReadonlySet<number>,
-  ): Promise<void> {
-    const brokers = [...this.#state.brokers.values()]
-    const everything = newcomers.size > 0 ? this.#state.partitionStates() : []
-    for (const broker of brokers) {
-      const told = newcomers.has(broker.id) ? everything : partitions
-      await this.#ask(broker, { type: 'updateMetadata', update: { brokers, partitions: told } })
-    }
-  }
-
-  #openChannels(): BrokerChannels {
-    const { brokerId, timers, logger, channelTo } = this.#options
-    return new BrokerChannels({
-      from: { controllerId: brokerId, controllerEpoch: this.#epoch },
-      timers,
-      logger,
-      channelTo,
-      answered: (_, request, answer) => {
-        this.#answers.get(request)?.(answer)
-        this.#answers.delete(request)
-      },
-      lost: () => undefined,
-    })
-  }
-
-  /** null: it cannot be told now. */
-  async #ask(broker: BrokerInfo, request: BrokerRequest): Promise<BrokerAnswer | null> {
-    let answer: BrokerAnswer | null = null
-    this.#answers.set(request, (given) => (answer = given))
-    this.#channels!.send(broker.id, request)
-    await this.#channels!.told(broker.id)
-    return answer
-  }
-}
-
-/** The fence of `FencedWrites` did not let us through. */
-function isDeposed(error: unknown): boolean {
-  return error instanceof CoordinationError && error.code === 'BAD_VERSION' && error.operationIndex === 0
-}
-
-function setTopic(name: string, topic: TopicZnode): CoordinationOperation {
-  return { type: 'set', path: topicPath(name), data: encodeTopic(topic) }
 }

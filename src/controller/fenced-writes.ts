@@ -4,8 +4,9 @@
  */
 import { CoordinationError } from '../env/coordination.ts'
 import type { CoordinationOperation, CoordinationResult, CoordinationSession } from '../env/coordination.ts'
-import type { TopicState } from './cluster-state.ts'
-import { readLeadership } from './cluster-state.ts'
+import { leadershipOf } from './cluster-state.ts'
+import type { PartitionRef, TopicState } from './cluster-state.ts'
+import { readLeadership } from './read-cluster.ts'
 import {
   CONTROLLER_EPOCH_PATH,
   deleteTopicPath,
@@ -23,10 +24,7 @@ const PARTITIONS_PER_MULTI = 1000
 const DELETIONS_PER_MULTI = 3000
 
 /** A state that is to be written. */
-export interface DecidedPartition {
-  readonly topic: string
-  readonly topicState: TopicState
-  readonly partition: number
+export interface DecidedPartition extends PartitionRef {
   readonly state: PartitionStateZnode
 }
 
@@ -47,6 +45,11 @@ export class FencedWrites {
       version: this.#epochVersion,
     }
     return this.#session.multi([check, ...operations])
+  }
+
+  /** Rejects with `isDeposed`, or because the session is over, unless this controller is still the one. */
+  async verify(): Promise<void> {
+    await this.multi([])
   }
 
   /** Writes the first states, and notes them in `topicState`. Adopts states that a controller before us wrote. */
@@ -73,20 +76,14 @@ export class FencedWrites {
       if (!(error instanceof CoordinationError && error.code === 'NODE_EXISTS')) throw error
       return this.#completePartitions(partitions)
     }
-    for (const { topicState, partition, state } of partitions) {
-      topicState.hasPartitionsNode = true
-      topicState.leadership[partition] = { ...state, partitionEpoch: 0 }
-    }
+    noteCreated(partitions)
   }
 
   /** Some of the nodes are there: a controller before us did not get to the end. Looks, and makes what is missing. */
   async #completePartitions(partitions: readonly DecidedPartition[]): Promise<void> {
-    const topics = new Map(partitions.map(({ topic, topicState }) => [topic, topicState]))
-    await readLeadership(this.#session, topics)
+    await readLeadership(this.#session, partitions)
     const operations: CoordinationOperation[] = []
-    const missing = partitions.filter(
-      ({ topicState, partition }) => topicState.leadership[partition] === undefined,
-    )
+    const missing = partitions.filter((partition) => leadershipOf(partition) === undefined)
     const paths = new Set<string>()
     for (const { topic, partition } of missing)
       paths.add(partitionsPath(topic)).add(partitionPath(topic, partition))
@@ -95,47 +92,67 @@ export class FencedWrites {
     for (const { topic, partition, state } of missing)
       operations.push(create(partitionStatePath(topic, partition), encodePartitionState(state)))
     await this.multi(operations)
-    for (const { topicState, partition, state } of missing) {
-      topicState.hasPartitionsNode = true
-      topicState.leadership[partition] = { ...state, partitionEpoch: 0 }
-    }
+    noteCreated(missing)
   }
 
   /**
-   * Writes new states over those that are known, and notes them. Gives those that another has written meanwhile (a leader
-   * changes its in-sync set): they have been read again, and are to be decided again.
+   * Writes new states over those that are known, and notes them. Gives those that another has written meanwhile: they have
+   * been read again, and are to be decided again.
    */
-  async updatePartitions(partitions: readonly DecidedPartition[]): Promise<DecidedPartition[]> {
-    const stale: DecidedPartition[] = []
+  async updatePartitions(partitions: readonly DecidedPartition[]): Promise<PartitionRef[]> {
+    const chunks: Promise<readonly PartitionRef[]>[] = []
     for (let start = 0; start < partitions.length; start += PARTITIONS_PER_MULTI)
-      stale.push(...(await this.#updateChunk(partitions.slice(start, start + PARTITIONS_PER_MULTI))))
-    return stale
+      chunks.push(this.#updateChunk(partitions.slice(start, start + PARTITIONS_PER_MULTI)))
+    return (await Promise.all(chunks)).flat()
   }
 
-  async #updateChunk(partitions: readonly DecidedPartition[]): Promise<readonly DecidedPartition[]> {
-    const operations = partitions.map(({ topic, topicState, partition, state }): CoordinationOperation => {
-      const version = topicState.leadership[partition]!.partitionEpoch
-      const path = partitionStatePath(topic, partition)
-      return { type: 'set', path, data: encodePartitionState(state), version }
-    })
+  async #updateChunk(partitions: readonly DecidedPartition[]): Promise<readonly PartitionRef[]> {
     try {
-      await this.multi(operations)
+      await this.multi(partitions.map(update))
     } catch (error) {
-      const isStale = error instanceof CoordinationError && error.code === 'BAD_VERSION'
-      if (!isStale || error.operationIndex === 0) throw error
-      const topics = new Map(partitions.map(({ topic, topicState }) => [topic, topicState]))
-      await readLeadership(this.#session, topics)
+      if (!isStale(error)) throw error
+      await readLeadership(this.#session, partitions)
       return partitions
     }
-    for (const { topicState, partition, state } of partitions) {
-      const { partitionEpoch } = topicState.leadership[partition]!
-      topicState.leadership[partition] = { ...state, partitionEpoch: partitionEpoch + 1 }
-    }
+    noteUpdated(partitions)
     return []
+  }
+
+  /**
+   * As `updatePartitions`, but those whose state another has written stand alone: all others are written. Gives the former;
+   * they have been read again.
+   */
+  async updateEach(partitions: readonly DecidedPartition[]): Promise<Set<DecidedPartition>> {
+    const stale = new Set<DecidedPartition>()
+    for (let rest = partitions; rest.length > 0; rest = rest.filter((one) => !stale.has(one))) {
+      try {
+        await this.multi(rest.map(update))
+        noteUpdated(rest)
+        break
+      } catch (error) {
+        if (!isStale(error)) throw error
+        // Operation 0 is the fence.
+        const found = rest[error.operationIndex - 1]
+        stale.add(found)
+        await readLeadership(this.#session, [found])
+      }
+    }
+    return stale
   }
 
   /** Removes a topic's znodes, then its configuration, then the marker that asked for it. */
   async removeTopic(topic: string): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#tryRemoveTopic(topic)
+      } catch (error) {
+        // Another hand, or we ourselves before a connection broke, has removed some of it: look again at what is left.
+        if (!(error instanceof CoordinationError && error.code === 'NO_NODE')) throw error
+      }
+    }
+  }
+
+  async #tryRemoveTopic(topic: string): Promise<void> {
     const paths = await this.#subtree(topicPath(topic))
     const config = await this.#session.exists(topicConfigPath(topic))
     paths.reverse()
@@ -163,4 +180,35 @@ export class FencedWrites {
 
 function create(path: string, data: Buffer | null = null): CoordinationOperation {
   return { type: 'create', path, data }
+}
+
+function update({ topic, partition, state, ...ref }: DecidedPartition): CoordinationOperation {
+  const version = ref.topicState.leadership[partition]!.partitionEpoch
+  const path = partitionStatePath(topic, partition)
+  return { type: 'set', path, data: encodePartitionState(state), version }
+}
+
+function noteCreated(partitions: readonly DecidedPartition[]): void {
+  for (const { topicState, partition, state } of partitions) {
+    topicState.hasPartitionsNode = true
+    topicState.leadership[partition] = { ...state, partitionEpoch: 0 }
+  }
+}
+
+function noteUpdated(partitions: readonly DecidedPartition[]): void {
+  for (const { topicState, partition, state } of partitions) {
+    const { partitionEpoch } = topicState.leadership[partition]!
+    topicState.leadership[partition] = { ...state, partitionEpoch: partitionEpoch + 1 }
+  }
+}
+
+/** A state is not what it was: written by another hand, or gone. The fence itself has let us through. */
+function isStale(error: unknown): error is CoordinationError {
+  if (!(error instanceof CoordinationError) || error.operationIndex === 0) return false
+  return error.code === 'BAD_VERSION' || error.code === 'NO_NODE'
+}
+
+/** The fence of `FencedWrites` did not let us through: there is, or was, a later controller. */
+export function isDeposed(error: unknown): boolean {
+  return error instanceof CoordinationError && error.code === 'BAD_VERSION' && error.operationIndex === 0
 }

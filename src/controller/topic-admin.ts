@@ -7,7 +7,7 @@ import type { CoordinationOperation, CoordinationSession } from '../env/coordina
 import type { Logger, Random } from '../env/env.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
 import { ZERO_UUID } from '../protocol/schema.ts'
-import { readNode } from './cluster-state.ts'
+import { readNode } from './read-cluster.ts'
 import { assignReplicas } from './decide/assign-replicas.ts'
 import type { PlacedBroker } from './decide/assign-replicas.ts'
 import { checkAddedPartitions, checkNewTopic } from './decide/check-topic.ts'
@@ -48,7 +48,8 @@ export interface TopicAdminOptions {
   readonly controller: {
     readonly isActive: boolean
     isQueuedForDeletion(topic: string): boolean
-    idle(): Promise<void>
+    /** Resolves when the topic's deletion has ended, or cannot end now, or time is up. */
+    deletionSettled(topic: string, timeoutMs: number): Promise<void>
   }
   /** What is wrong with a topic's own configuration; null when nothing is. */
   readonly validateTopicConfigs: (configs: Readonly<Record<string, string>>) => string | null
@@ -175,7 +176,7 @@ export class TopicAdmin {
     const isGone = (name: string | null): boolean => metadata.topic(name!) === undefined
     const gone = await metadata.waitFor(() => going.every(({ name }) => isGone(name)), options.timeoutMs)
     // Until its znodes have gone, too, a topic of the same name could not be created again.
-    if (gone) await controller.idle()
+    if (gone) await Promise.all(going.map(({ name }) => controller.deletionSettled(name!, options.timeoutMs)))
     return marked.map((topic) => {
       if (topic.error !== ErrorCode.NONE || (options.timeoutMs > 0 && isGone(topic.name))) return topic
       return { ...topic, error: ErrorCode.REQUEST_TIMED_OUT, message: null }

@@ -12,6 +12,11 @@ export const CONTROLLER_PATH = '/controller'
 export const CONTROLLER_EPOCH_PATH = '/controller_epoch'
 export const CLUSTER_ID_PATH = '/cluster/id'
 export const LOG_DIR_EVENTS_PATH = '/log_dir_event_notification'
+export const ISR_CHANGES_PATH = '/isr_change_notification'
+export const PREFERRED_ELECTION_PATH = '/admin/preferred_replica_election'
+export const REASSIGN_PARTITIONS_PATH = '/admin/reassign_partitions'
+export const PRODUCER_ID_BLOCK_PATH = '/latest_producer_id_block'
+export const FEATURE_PATH = '/feature'
 /** A sequence number follows. */
 export const LOG_DIR_EVENT_PREFIX = `${LOG_DIR_EVENTS_PATH}/log_dir_event_`
 
@@ -31,8 +36,8 @@ export const INITIAL_PATHS = [
   '/config/ips',
   '/admin',
   DELETE_TOPICS_PATH,
-  '/isr_change_notification',
-  '/latest_producer_id_block',
+  ISR_CHANGES_PATH,
+  PRODUCER_ID_BLOCK_PATH,
   LOG_DIR_EVENTS_PATH,
 ] as const
 
@@ -212,6 +217,68 @@ export function decodeClusterId(data: Buffer | null): string | null {
 /** `/config/<type>/<entity>`, version 1. */
 export function encodeConfig(config: Readonly<Record<string, string>>): Buffer {
   return json({ version: 1, config })
+}
+
+/** null where there is no configuration. */
+export function decodeConfig(data: Buffer | null): Readonly<Record<string, string>> | null {
+  const value = parse(data)
+  return value !== null && isObject(value.config) ? (value.config as Record<string, string>) : null
+}
+
+export interface ProducerIdBlock {
+  readonly broker: number
+  readonly firstId: number
+  readonly lastId: number
+}
+
+/** `/latest_producer_id_block`, version 1. */
+export function encodeProducerIdBlock({ broker, firstId, lastId }: ProducerIdBlock): Buffer {
+  return json({ version: 1, broker, block_start: String(firstId), block_end: String(lastId) })
+}
+
+/** null when none has been handed out. */
+export function decodeProducerIdBlock(data: Buffer | null): ProducerIdBlock | null {
+  const value = parse(data)
+  if (value === null) return null
+  return { broker: Number(value.broker), firstId: Number(value.block_start), lastId: Number(value.block_end) }
+}
+
+interface NamedPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** `partitions` of /isr_change_notification, /admin/preferred_replica_election, /admin/reassign_partitions: version 1. */
+export function decodePartitions(
+  data: Buffer | null,
+): (NamedPartition & { readonly replicas: readonly number[] | null })[] {
+  const value = parse(data)
+  if (value === null || !Array.isArray(value.partitions)) return []
+  return value.partitions.flatMap((one: unknown) => {
+    if (!isObject(one) || typeof one.topic !== 'string' || typeof one.partition !== 'number') return []
+    const replicas = isNumbers(one.replicas) ? one.replicas : null
+    return [{ topic: one.topic, partition: one.partition, replicas }]
+  })
+}
+
+export function encodeReassignments(
+  partitions: readonly (NamedPartition & { readonly replicas: readonly number[] })[],
+): Buffer {
+  return json({
+    version: 1,
+    partitions: partitions.map(({ topic, partition, replicas }) => ({ topic, partition, replicas })),
+  })
+}
+
+/** `/feature`, version 2: no feature is finalised in a cluster that keeps its metadata in ZooKeeper. */
+export function encodeFeatures(): Buffer {
+  return json({ version: 2, status: 1, features: {} })
+}
+
+/** The node is one that a controller of this version leaves as it is. */
+export function hasFeatures(data: Buffer | null): boolean {
+  const value = parse(data)
+  return value !== null && value.version === 2 && value.status === 1 && isObject(value.features)
 }
 
 function json(value: unknown): Buffer {

@@ -53,7 +53,10 @@ export class SimBroker {
       random,
       logger,
       channelTo: (broker) => cluster.brokers.get(broker.id)!.channel(),
-      deletionEnabled: () => this.settings.deletionEnabled(),
+      settings: {
+        deletionEnabled: () => this.settings.deletionEnabled(),
+        ...cluster.controllerSettings,
+      },
     })
     const offsets = { partitions: 5, replicationFactor: 3, segmentBytes: 104857600 }
     this.settings = {
@@ -117,6 +120,13 @@ export class SimCluster {
   readonly logger = { log: (level: string, message: string) => void this.log.push(`${level} ${message}`) }
   readonly brokers = new Map<number, SimBroker>()
   store: EmbeddedCoordination
+  readonly controllerSettings = {
+    uncleanElectionEnabled: () => false,
+    fastFailoverEnabled: () => true,
+    rebalanceEnabled: () => false,
+    imbalanceCheckIntervalMs: () => 300_000,
+    imbalancePercentage: () => 10,
+  }
 
   constructor(options: { seed?: number; disk?: Disk } = {}) {
     this.scheduler = new SimScheduler({ seed: options.seed })

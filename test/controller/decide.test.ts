@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest'
 import { assignReplicas } from '../../src/controller/decide/assign-replicas.ts'
 import { decideLeadership } from '../../src/controller/decide/offline-replicas.ts'
 import { decideNewPartition } from '../../src/controller/decide/new-partition.ts'
-import { decideDeletion } from '../../src/controller/decide/topic-deletion.ts'
 
 const START = { firstPartition: 0, startIndex: 0, startShift: 0 }
 const brokers = (...ids: number[]) => ids.map((id) => ({ id, rack: null }))
@@ -96,7 +95,11 @@ test('the first live replica leads a new partition and all live ones are in sync
 describe('when replicas are not online', () => {
   const current = { leader: 1, leaderEpoch: 4, isr: [1, 2, 3], controllerEpoch: 1, recovering: false }
   const decide = (isr: number[], replicas: number[], online: number[], leader = 1) =>
-    decideLeadership({ ...current, isr, leader }, replicas, (id) => online.includes(id), 7)
+    decideLeadership(
+      { ...current, isr, leader },
+      { assigned: replicas, isOnline: (id) => online.includes(id), allowsUnclean: false },
+      7,
+    )
 
   test('the first assigned replica that is in sync leads instead of a leader that is lost', () => {
     expect(decide([1, 2, 3], [1, 3, 2], [2, 3])).toMatchObject({ leader: 3, isr: [2, 3], leaderEpoch: 5 })
@@ -116,14 +119,4 @@ describe('when replicas are not online', () => {
   test('nothing changes where nothing is lost', () => {
     expect(decide([1, 2], [1, 2, 3], [1, 2])).toBeNull()
   })
-})
-
-test('a topic is deleted when all its brokers can be told', () => {
-  const topic = { replicas: [[1, 2], [2]], offlineReplicas: [] }
-  expect(decideDeletion(topic, new Set([1, 2]), true)).toBe('delete')
-  const lost = { ...topic, offlineReplicas: [[], [2]] }
-  expect(decideDeletion(lost, new Set([1, 2]), true)).toBe('wait-for-brokers')
-  expect(decideDeletion(topic, new Set([2]), true)).toBe('wait-for-brokers')
-  expect(decideDeletion(topic, new Set([1, 2]), false)).toBe('drop-marker')
-  expect(decideDeletion(undefined, new Set(), true)).toBe('drop-marker')
 })

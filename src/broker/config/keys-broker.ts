@@ -106,15 +106,12 @@ export const topicKeys = {
   'delete.topic.enable': bool(true, 'Whether topics can be deleted.'),
   'create.topic.policy.class.name': className('Policy plug-in for new topics.', accepted),
   'alter.config.policy.class.name': className('Policy plug-in for changed configurations.', accepted),
-  'auto.leader.rebalance.enable': bool(true, 'Whether leadership returns to preferred replicas.', accepted),
-  'leader.imbalance.check.interval.seconds': long(300, 'Time between checks of leader balance.', {
-    honoured: false,
-    min: 1,
-  }),
-  'leader.imbalance.per.broker.percentage': int(
-    10,
-    'Imbalance of a broker that starts a rebalance.',
-    accepted,
+  'auto.leader.rebalance.enable': bool(true, 'Whether leadership returns to preferred replicas.'),
+  'leader.imbalance.check.interval.seconds': long(300, 'Time between checks of leader balance.', { min: 1 }),
+  'leader.imbalance.per.broker.percentage': int(10, 'Imbalance of a broker that starts a rebalance.'),
+  'odradek.fast.failover.enable': bool(
+    true,
+    "Whether a broker whose process is gone is replaced before its session ends. Odradek's own (docs/decisions/0013-fast-failover.md).",
   ),
   'controlled.shutdown.enable': bool(
     true,

@@ -95,7 +95,7 @@ export const logKeys = {
   'compression.lz4.level': int(9, LZ4_LEVEL, { ...acceptedDynamic, min: 1, max: 17 }),
   'compression.zstd.level': int(3, ZSTD_LEVEL, { ...cluster, min: -131072, max: 22 }),
   'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', { ...cluster, min: 1 }),
-  'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.', acceptedDynamic),
+  'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.', cluster),
   'num.recovery.threads.per.data.dir': int(1, 'Threads of start-up recovery.', {
     ...acceptedDynamic,
     min: 1,
@@ -212,7 +212,7 @@ export const topicLevelKeys = {
     max: 1,
   }),
   'cleanup.policy': list(['delete'], 'What happens to old records.', { allowed: CLEANUP_POLICIES }),
-  'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.', accepted),
+  'unclean.leader.election.enable': bool(false, 'Whether a replica that lags may lead.'),
   'min.insync.replicas': int(1, 'Replicas that acks=all waits for at least.', { min: 1 }),
   'compression.type': oneOf(COMPRESSION_TYPES, 'producer', 'How batches are stored.'),
   'compression.gzip.level': int(-1, GZIP_LEVEL, gzipLevels),

@@ -1,0 +1,104 @@
+/** New states of partitions: decided, written, and given back for the brokers to be told. */
+import { keyOf, leadershipOf, replicasOf } from './cluster-state.ts'
+import type { Leadership, PartitionRef } from './cluster-state.ts'
+import { decideNewPartition } from './decide/new-partition.ts'
+import { decideLeadership, needsUncleanElection } from './decide/offline-replicas.ts'
+import type { DecidedPartition } from './fenced-writes.ts'
+import { readTopicSetting } from './read-cluster.ts'
+import type { RequestBatch } from './request-batch.ts'
+import type { Term } from './term.ts'
+import type { PartitionStateZnode } from './znodes.ts'
+
+const UNCLEAN_ELECTION = 'unclean.leader.election.enable'
+
+/** null: it stays as it is. */
+export type Decision = (ref: PartitionRef, current: Leadership) => PartitionStateZnode | null
+
+/**
+ * Decides and writes, again where another hand was quicker. Gives the partitions whose state is not what the brokers were
+ * told last.
+ */
+export async function changePartitions(
+  term: Term,
+  partitions: readonly PartitionRef[],
+  decide: Decision,
+): Promise<PartitionRef[]> {
+  const changed = new Map<string, PartitionRef>()
+  for (let pending = partitions; pending.length > 0;) {
+    const decided: DecidedPartition[] = []
+    for (const ref of pending) {
+      const current = leadershipOf(ref)
+      const state = current === undefined ? null : decide(ref, current)
+      if (state === null) continue
+      decided.push({ ...ref, state })
+      changed.set(keyOf(ref), ref)
+    }
+    if (decided.length === 0) break
+    pending = await term.writes.updatePartitions(decided)
+  }
+  return [...changed.values()]
+}
+
+/** Gives partitions without a state their first one, where a replica lives; returns what is new. */
+export async function createPartitions(
+  { state, writes, epoch }: Term,
+  partitions: readonly PartitionRef[],
+): Promise<PartitionRef[]> {
+  const created: DecidedPartition[] = []
+  const live = state.liveBrokers()
+  for (const ref of partitions) {
+    if (leadershipOf(ref) !== undefined) continue
+    const first = decideNewPartition(replicasOf(ref), live, epoch)
+    if (first !== null) created.push({ ...ref, state: first })
+  }
+  if (created.length > 0) await writes.createPartitions(created)
+  return created
+}
+
+/** Who leads, and who is in sync, of these partitions, by which replicas are online now. */
+export async function settlePartitions(
+  term: Term,
+  partitions: readonly PartitionRef[],
+): Promise<PartitionRef[]> {
+  const { state, epoch } = term
+  const unclean = await topicsWithUncleanElection(term, partitions)
+  return changePartitions(term, partitions, (ref, current) => {
+    const isOnline = (replica: number): boolean => state.isOnline(ref, replica)
+    const replicas = { assigned: replicasOf(ref), isOnline, allowsUnclean: unclean.has(ref.topic) }
+    return decideLeadership(current, replicas, epoch)
+  })
+}
+
+/** Looked up only for topics that have a partition which cannot do without: what stands in their configuration now. */
+async function topicsWithUncleanElection(
+  { state, session, settings }: Term,
+  partitions: readonly PartitionRef[],
+): Promise<ReadonlySet<string>> {
+  const topics = new Set<string>()
+  for (const ref of partitions) {
+    const current = leadershipOf(ref)
+    if (current === undefined || topics.has(ref.topic)) continue
+    if (needsUncleanElection(current, (replica) => state.isOnline(ref, replica))) topics.add(ref.topic)
+  }
+  if (topics.size === 0) return topics
+  const byDefault = String(settings.uncleanElectionEnabled())
+  const own = await readTopicSetting(session, [...topics], UNCLEAN_ELECTION)
+  return new Set([...topics].filter((topic) => (own.get(topic) ?? byDefault) === 'true'))
+}
+
+/** Partitions that were created or changed: to their serving replicas, and as metadata to all. */
+export function tellChanges(
+  { state }: Term,
+  batch: RequestBatch,
+  {
+    created,
+    changed,
+  }: { readonly created: readonly PartitionRef[]; readonly changed: readonly PartitionRef[] },
+): void {
+  const tell = (ref: PartitionRef, isNew: boolean): void => {
+    const serving = replicasOf(ref).filter((id) => state.isServing(ref, id))
+    batch.leaderAndIsr(ref, serving, isNew)
+  }
+  for (const ref of created) tell(ref, true)
+  for (const ref of changed) tell(ref, false)
+}
