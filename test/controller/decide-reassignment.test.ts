@@ -247,8 +247,8 @@ class Model {
   toggle(replica: number): void {
     if (!this.online.delete(replica)) this.online.add(replica)
     const isOnline = (id: number) => this.online.has(id)
-    const { replicas } = this.assignment
-    const next = decideLeadership(this.leadership, replicas, isOnline, CONTROLLER_EPOCH)
+    const replicas = { assigned: this.assignment.replicas, isOnline, allowsUnclean: false }
+    const next = decideLeadership(this.leadership, replicas, CONTROLLER_EPOCH)
     if (next !== null) this.write(next)
     if (isBeingReassigned(this.assignment)) this.step()
   }
