@@ -55,6 +55,8 @@ const NO_PARTITION: Outcome = {
 export class Reassignments {
   readonly #term: Term
   readonly #deletion: TopicDeletion
+  /** By partition: replicas of plans that were given up. They leave the in-sync set, and then their logs go, with the next step. */
+  readonly #dropped = new Map<string, readonly number[]>()
 
   constructor(term: Term, deletion: TopicDeletion) {
     this.#term = term
@@ -104,7 +106,7 @@ export class Reassignments {
   async resume(brokers?: ReadonlySet<number>): Promise<void> {
     for (const ref of this.#underWay()) {
       const { replicas } = assignmentOfRef(ref)
-      if (brokers === undefined || replicas.some((id) => brokers.has(id))) await this.#step(ref, [])
+      if (brokers === undefined || replicas.some((id) => brokers.has(id))) await this.#step(ref)
     }
   }
 
@@ -114,7 +116,7 @@ export class Reassignments {
       const assignment = assignmentOfRef(ref)
       if (!isBeingReassigned(assignment)) continue
       const isr = leadershipOf(ref)?.isr ?? []
-      if (targetReplicas(assignment).every((id) => isr.includes(id))) await this.#step(ref, [])
+      if (targetReplicas(assignment).every((id) => isr.includes(id))) await this.#step(ref)
     }
   }
 
@@ -125,12 +127,12 @@ export class Reassignments {
   async #reassign(topic: string, partition: number, target: readonly number[] | null): Promise<Outcome> {
     const { state, logger } = this.#term
     const ref = state.partition(topic, partition)
-    const known = ref && {
+    const current = ref && {
       assignment: assignmentOfRef(ref),
       leadership: leadershipOf(ref),
       isBeingDeleted: state.deletions.has(topic),
     }
-    const decision = decideReassignment(known, target, state.liveBrokers())
+    const decision = decideReassignment(current, target, state.liveBrokers())
     if ('error' in decision) return decision
     if (ref === undefined) return NO_PARTITION
     const { assignment, dropped } = decision
@@ -140,12 +142,14 @@ export class Reassignments {
       to: targetReplicas(assignment).join(','),
     })
     if (!(await this.#write(ref, assignment))) return NO_PARTITION
-    await this.#step(ref, dropped)
+    const known = this.#dropped.get(keyOf(ref)) ?? []
+    const all = [...new Set([...known, ...dropped])].filter((id) => !assignment.replicas.includes(id))
+    this.#dropped.set(keyOf(ref), all)
+    await this.#step(ref)
     return ACCEPTED
   }
 
-  /** `dropped`: replicas of a plan that was given up. */
-  async #step(ref: PartitionRef, dropped: readonly number[]): Promise<void> {
+  async #step(ref: PartitionRef): Promise<void> {
     const term = this.#term
     const { state, channels } = term
     if (leadershipOf(ref) === undefined && !(await this.#create(ref))) return
@@ -156,19 +160,21 @@ export class Reassignments {
       step = decideReassignmentStep(assignment, current, isOnline, term.epoch)
       return step.kind === 'wait' ? null : step.leadership
     })
-    const batch = new RequestBatch(state, channels)
     // What the step says is what was decided last, and written.
     const decided = step as ReassignmentStep
+    if (decided.kind === 'wait') return
+    const batch = new RequestBatch(state, channels)
     const serving = (ids: readonly number[]): number[] => ids.filter((id) => state.isServing(ref, id))
     if (decided.kind === 'complete') {
       ref.topicState.assignments[ref.partition] = decided.assignment
       batch.leaderAndIsr(ref, serving(decided.assignment.replicas))
       for (const broker of serving(decided.removed)) batch.stopReplica(broker, ref, true)
-    } else if (decided.kind === 'grow') {
+    } else {
       batch.leaderAndIsr(ref, serving(originalReplicas(assignment)))
       batch.leaderAndIsr(ref, serving(assignment.addingReplicas), true)
     }
-    for (const broker of serving(dropped)) batch.stopReplica(broker, ref, true)
+    for (const broker of serving(this.#dropped.get(keyOf(ref)) ?? [])) batch.stopReplica(broker, ref, true)
+    this.#dropped.delete(keyOf(ref))
     batch.send()
     if (decided.kind !== 'complete') return
     await this.#write(ref, decided.assignment)
