@@ -58,9 +58,8 @@ export class TestBed {
   }
 
   /** The member's log directory as the test sees it. */
-  logDirOf(member: ClusterMember): string {
-    return member.brokerId === SMALL_DISK_BROKER ? this.network.seenAs(member.logDir) : member.logDir
-  }
+  readonly logDirOf = ({ brokerId, logDir }: ClusterMember): string =>
+    brokerId === SMALL_DISK_BROKER ? this.network.seenAs(logDir) : logDir
 
   get smallDiskMember(): ClusterMember {
     return this.cluster.member(SMALL_DISK_BROKER)
