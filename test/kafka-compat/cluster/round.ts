@@ -31,10 +31,7 @@ export async function runRound(bed: TestBed, random: Random, plan: RoundPlan): P
   const load = await Load.start({ ...plan, bootstrap: bed.cluster.bootstrap }, checker)
   const run = new FaultRun({ bed, load, random }, plan)
   try {
-    await eventually('every producer is under way', () => {
-      load.assertAlive()
-      return producers.every((name) => load.acknowledged(name) > 20)
-    })
+    await untilUnderWay(load)
     load.longestGapMs = 0
     const begunMs = performance.now()
     const elapsed = (): number => performance.now() - begunMs
@@ -56,6 +53,21 @@ export async function runRound(bed: TestBed, random: Random, plan: RoundPlan): P
   } finally {
     await load.stop()
   }
+}
+
+/** Patient: a machine may have more to do than this. */
+async function untilUnderWay(load: Load): Promise<void> {
+  const counts = (): string => producers.map((name) => `${name} ${load.acknowledged(name)}`).join(', ')
+  await eventually(
+    'every producer is under way',
+    () => {
+      load.assertAlive()
+      return producers.every((name) => load.acknowledged(name) > 20)
+    },
+    180_000,
+  ).catch((error: unknown) => {
+    throw new Error(`acknowledged: ${counts()}`, { cause: error })
+  })
 }
 
 async function createTopic({ cluster }: TestBed, { topic, partitions }: RoundPlan): Promise<void> {
