@@ -95,7 +95,7 @@ export class Broker {
       const listeners = await listen(config, server)
       undo.push(() => parts.groups.stop())
       undo.push(() => parts.controller.stop())
-      await join(config, { membership, parts, listeners })
+      await join(config, { membership, parts, listeners, server, isAlone })
       await createTopics(parts, options.topics ?? [])
       server.serve()
       // Loads native code: the first large batch should not wait for it, nor should the ready line.
@@ -203,9 +203,15 @@ function membershipOf(
 /** Registers, takes part in the controller's election, and waits until this broker knows of itself. */
 async function join(
   config: BrokerConfig,
-  at: { membership: Membership; parts: Parts; listeners: readonly BrokerListener[] },
+  at: {
+    membership: Membership
+    parts: Parts
+    listeners: readonly BrokerListener[]
+    server: SocketServer
+    isAlone: boolean
+  },
 ): Promise<void> {
-  const { membership, parts, listeners } = at
+  const { membership, parts, listeners, server, isAlone } = at
   const { brokerId, metadata } = parts.services
   const endpoints = listeners.map(({ name, advertisedHost, advertisedPort }) => {
     return { listenerName: name, securityProtocol: 'PLAINTEXT', host: advertisedHost, port: advertisedPort }
@@ -215,6 +221,8 @@ async function join(
   // A coordinator whose partitions come with the controller's first word must be there to hear of them.
   parts.groups.start()
   await parts.controller.start()
+  // What the controller of a cluster says comes as requests.
+  if (!isAlone) server.serve()
   await metadata.waitFor(() => metadata.broker(brokerId) !== undefined, config.get('request.timeout.ms'))
 }
 
