@@ -23,6 +23,7 @@ const suites = {
   roundtrip: { needs: ['jdk', 'jars', 'c'], run: compat('roundtrip/') },
   'side-by-side': { needs: ['kcat', 'jdk', 'jars39'], run: compat('side-by-side/') },
   zookeeper: { needs: ['jdk', 'zookeeper'], run: compat('zookeeper/') },
+  mixed: { needs: ['kcat', 'jdk', 'jars', 'jars39', 'zookeeper', 'c'], run: compat('mixed/') },
   'bad-input': { needs: [], run: compat('bad-input/') },
   crash: { needs: [], run: ['--project', 'crash'] },
   smoke: { needs: [], run: compat('kafkajs/producing') },

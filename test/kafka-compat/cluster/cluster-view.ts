@@ -23,6 +23,11 @@ export class ClusterView {
     return znode === null ? null : (JSON.parse(znode.data.toString()) as { brokerid: number }).brokerid
   }
 
+  /** Takes the controller's znode away: whoever makes it again is the controller. */
+  async deleteController(): Promise<void> {
+    await this.#with((connection) => connection.delete('/controller'))
+  }
+
   /** Ids of the brokers that are registered. */
   async brokerIds(): Promise<number[]> {
     const names = await this.#with((connection) => connection.children('/brokers/ids'))

@@ -1,6 +1,7 @@
-/** As little of a ZooKeeper client as reads a znode and ends a session of somebody else: none of our own code is in it. */
+/** As little of a ZooKeeper client as reads a znode, deletes one, and ends a session of somebody else: none of our own code is in it. */
 import { connect, type Socket } from 'node:net'
 
+const DELETE = 2
 const GET_DATA = 4
 const GET_CHILDREN = 8
 const CLOSE_SESSION = -11
@@ -10,6 +11,9 @@ const NO_NODE = -101
 const EPHEMERAL_OWNER_AT = 4 * 8 + 3 * 4
 const STAT_BYTES = 68
 const REPLY_TIMEOUT_MS = 3000
+
+const noWatch = Buffer.from([0])
+const anyVersion = Buffer.from([0xff, 0xff, 0xff, 0xff])
 
 export interface Znode {
   data: Buffer
@@ -97,6 +101,11 @@ export class ZookeeperConnection {
     return names
   }
 
+  /** Whatever its version; nothing where there is no such node. */
+  async delete(path: string): Promise<void> {
+    await this.#request(DELETE, path, anyVersion)
+  }
+
   /** Ends the session, with all its ephemeral nodes. */
   async close(): Promise<void> {
     const header = Buffer.alloc(8)
@@ -105,13 +114,15 @@ export class ZookeeperConnection {
     await this.#exchange(header).finally(() => this.#socket.destroy())
   }
 
-  async #request(type: number, path: string): Promise<Buffer | null> {
+  /** `rest` is what follows the path. */
+  async #request(type: number, path: string, rest: Buffer = noWatch): Promise<Buffer | null> {
     const name = Buffer.from(path)
-    const frame = Buffer.alloc(8 + 4 + name.length + 1)
+    const frame = Buffer.alloc(8 + 4 + name.length + rest.length)
     frame.writeInt32BE(this.#xid++, 0)
     frame.writeInt32BE(type, 4)
     frame.writeInt32BE(name.length, 8)
     name.copy(frame, 12)
+    rest.copy(frame, 12 + name.length)
     const reply = await this.#exchange(frame)
     const error = reply.readInt32BE(12)
     if (error === NO_NODE) return null

@@ -154,6 +154,11 @@ export class ClusterMember {
     return ended(this.#process!)
   }
 
+  /** Waits for the end of a process that ends by itself; null when a signal ended it. */
+  exitCode(): Promise<number | null> {
+    return ended(this.#process!)
+  }
+
   freeze(): void {
     this.#isFrozen = true
     this.#process!.kill('SIGSTOP')

@@ -1,0 +1,223 @@
+/** Apache Kafka's tools, asked of any broker of a cluster: topics, leaders, reassignments, configurations, groups. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { eventually } from '../harness/conditions.ts'
+import type { ClusterMember } from '../harness/cluster-member.ts'
+import { javaArguments, type KafkaTools } from '../harness/java.ts'
+import { ended, startProcess } from '../harness/processes.ts'
+
+export interface DescribedPartition {
+  partition: number
+  leader: number
+  replicas: number[]
+  isr: number[]
+}
+
+/** Replicas of each partition by index, the preferred leader first. */
+export type Assignment = readonly (readonly number[])[]
+
+/** A replica that falls behind is seen by kafka-replica-verification after its first report at the latest. */
+const VERIFICATION_REPORT_MS = 1000
+
+export class Admin {
+  readonly #tools: KafkaTools
+  readonly #directory: string
+  #files = 0
+
+  /** `directory` is for the files that the tools read. */
+  constructor(tools: KafkaTools, directory: string) {
+    this.#tools = tools
+    this.#directory = directory
+  }
+
+  createTopic(at: ClusterMember, topic: string, replicas: Assignment): Promise<string> {
+    const assignment = replicas.map((ids) => ids.join(':')).join(',')
+    return this.#topics(at, ['--create', '--topic', topic, '--replica-assignment', assignment])
+  }
+
+  deleteTopic(at: ClusterMember, topic: string): Promise<string> {
+    return this.#topics(at, ['--delete', '--topic', topic])
+  }
+
+  /** New partitions of a topic, after those it has. */
+  addPartitions(at: ClusterMember, topic: string, total: number, replicas: Assignment): Promise<string> {
+    const assignment = replicas.map((ids) => ids.join(':')).join(',')
+    const args = ['--alter', '--topic', topic, '--partitions', String(total)]
+    return this.#topics(at, [...args, '--replica-assignment', assignment])
+  }
+
+  async topicNames(at: ClusterMember): Promise<string[]> {
+    const said = await this.#topics(at, ['--list'])
+    return said.split('\n').filter((line) => line !== '' && !line.startsWith('__'))
+  }
+
+  async describe(at: ClusterMember, topic: string): Promise<DescribedPartition[]> {
+    const said = await this.#topics(at, ['--describe', '--topic', topic])
+    const numbers = (text: string): number[] => text.split(',').filter(Boolean).map(Number)
+    return [...said.matchAll(/Partition: (\d+)\s+Leader: (\S+)\s+Replicas: (\S*)\s+Isr: (\S*)/g)].map(
+      ([, partition, leader, replicas, isr]) => ({
+        partition: Number(partition),
+        leader: leader === 'none' ? -1 : Number(leader),
+        replicas: numbers(replicas),
+        isr: numbers(isr),
+      }),
+    )
+  }
+
+  /** Resolves when every partition of the topic has all its replicas in sync, as `at` sees it. */
+  untilInSync(at: ClusterMember, topic: string): Promise<DescribedPartition[]> {
+    return eventually(
+      `${topic} is in sync`,
+      async () => {
+        const described = await this.describe(at, topic)
+        const isWhole = described.every(
+          ({ leader, isr, replicas }) => leader >= 0 && isr.length === replicas.length,
+        )
+        return described.length > 0 && isWhole ? described : null
+      },
+      60_000,
+    )
+  }
+
+  /** kafka-leader-election: each partition is led by its preferred replica. */
+  electPreferred(at: ClusterMember, topic: string, partitions: number): Promise<string> {
+    const list = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
+    const file = this.#file({ partitions: list })
+    const args = ['--election-type', 'preferred', '--path-to-json-file', file]
+    return this.#tools.must('kafka-leader-election', [...to(at), ...args])
+  }
+
+  /** kafka-reassign-partitions --execute. Gives the file of the plan, for --verify and --cancel. */
+  async startReassignment(
+    at: ClusterMember,
+    topic: string,
+    replicas: Assignment,
+    options: string[] = [],
+  ): Promise<string> {
+    const file = this.#file({
+      version: 1,
+      partitions: replicas.map((ids, partition) => ({ topic, partition, replicas: ids })),
+    })
+    const args = ['--reassignment-json-file', file, '--execute', ...options]
+    await this.#tools.must('kafka-reassign-partitions', [...to(at), ...args])
+    return file
+  }
+
+  /** By kafka-reassign-partitions, until its --verify says that all is done. */
+  async reassign(
+    at: ClusterMember,
+    topic: string,
+    replicas: Assignment,
+    options: string[] = [],
+  ): Promise<void> {
+    const file = await this.startReassignment(at, topic, replicas, options)
+    let said = ''
+    await eventually(
+      `${topic} is reassigned`,
+      async () => {
+        const args = ['--reassignment-json-file', file, '--verify']
+        said = (await this.#tools.run('kafka-reassign-partitions', [...to(at), ...args])).stdout
+        return replicas.every((_, partition) => said.includes(`${topic}-${partition} is completed`))
+      },
+      60_000,
+    ).catch((cause: unknown) => {
+      throw new Error(`not reassigned: ${said}`, { cause })
+    })
+  }
+
+  async cancelReassignment(at: ClusterMember, file: string): Promise<void> {
+    const args = ['--reassignment-json-file', file, '--cancel']
+    await this.#tools.must('kafka-reassign-partitions', [...to(at), ...args])
+  }
+
+  reassignments(at: ClusterMember): Promise<string> {
+    return this.#tools.must('kafka-reassign-partitions', [...to(at), '--list'])
+  }
+
+  /** `entity` as kafka-configs names it: `['--entity-type', 'topics', '--entity-name', 'x']`. */
+  alterConfig(at: ClusterMember, entity: string[], change: string[]): Promise<string> {
+    return this.#tools.must('kafka-configs', [...to(at), '--alter', ...entity, ...change])
+  }
+
+  describeConfig(at: ClusterMember, entity: string[]): Promise<string> {
+    return this.#tools.must('kafka-configs', [...to(at), '--describe', ...entity])
+  }
+
+  /** Lines `topic:partition:offset`; `time` -1 for the end, -2 for the start. */
+  offsets(at: ClusterMember, topic: string, time: -1 | -2 = -1): Promise<string> {
+    const args = ['--topic', topic, '--time', String(time)]
+    return this.#tools.must('kafka-get-offsets', [...to(at), ...args])
+  }
+
+  /** Broker id to partitions `topic-n` and their sizes, by kafka-log-dirs. */
+  async logDirs(at: ClusterMember, topic: string): Promise<Map<number, Map<string, number>>> {
+    const said = await this.#tools.must('kafka-log-dirs', [...to(at), '--describe', '--topic-list', topic])
+    const json = said.split('\n').find((line) => line.startsWith('{'))!
+    const { brokers } = JSON.parse(json) as {
+      brokers: { broker: number; logDirs: { partitions: { partition: string; size: number }[] }[] }[]
+    }
+    return new Map(
+      brokers.map(({ broker, logDirs }) => [
+        broker,
+        new Map(
+          logDirs.flatMap(({ partitions }) => partitions.map(({ partition, size }) => [partition, size])),
+        ),
+      ]),
+    )
+  }
+
+  describeGroup(at: ClusterMember, group: string, options: string[] = []): Promise<string> {
+    return this.#tools.must('kafka-consumer-groups', [...to(at), '--describe', '--group', group, ...options])
+  }
+
+  /** Sends lines, one record each, to the topic. */
+  produce(at: ClusterMember, topic: string, lines: readonly string[]): Promise<string> {
+    const properties = ['--producer-property', 'acks=all', '--topic', topic]
+    const input = lines.map((line) => `${line}\n`).join('')
+    return this.#tools.must('kafka-console-producer', [...to(at), ...properties], input)
+  }
+
+  /** The first `count` records of the topic, sorted: partitions come in any order. */
+  async consume(at: ClusterMember, topic: string, count: number): Promise<string[]> {
+    const args = ['--topic', topic, '--from-beginning', '--timeout-ms', '20000', '--max-messages', `${count}`]
+    const said = await this.#tools.must('kafka-console-consumer', [...to(at), ...args])
+    return said.split('\n').filter(Boolean).sort()
+  }
+
+  /** What kafka-replica-verification reports, a line each, until there are `reports`. It never ends by itself. */
+  async verifyReplicas(at: ClusterMember, topic: string, reports: number): Promise<string[]> {
+    const main = 'org.apache.kafka.tools.ReplicaVerificationTool'
+    const broker = ['--broker-list', at.address]
+    const what = ['--topics-include', topic, '--report-interval-ms', String(VERIFICATION_REPORT_MS)]
+    const child = startProcess('java', [...(await javaArguments()), main, ...broker, ...what], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let said = ''
+    child.stdout!.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    child.stderr!.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    const lines = (): string[] => said.split('\n').filter((line) => /max lag is/.test(line))
+    try {
+      await eventually('kafka-replica-verification reports', () => lines().length >= reports, 60_000)
+    } catch (cause) {
+      throw new Error(`kafka-replica-verification said:\n${said}`, { cause })
+    } finally {
+      child.kill('SIGKILL')
+      await ended(child)
+    }
+    return lines()
+  }
+
+  #topics(at: ClusterMember, args: string[]): Promise<string> {
+    return this.#tools.must('kafka-topics', [...to(at), ...args])
+  }
+
+  #file(content: unknown): string {
+    const file = join(this.#directory, `tools-${++this.#files}.json`)
+    writeFileSync(file, JSON.stringify(content))
+    return file
+  }
+}
+
+function to({ address }: ClusterMember): string[] {
+  return ['--bootstrap-server', address]
+}

@@ -1,0 +1,31 @@
+/** Which broker is the controller: the test's choice. */
+import type { Cluster } from '../harness/cluster.ts'
+import { eventually } from '../harness/conditions.ts'
+import { ClusterView } from '../cluster/cluster-view.ts'
+
+/** Shorter than any session, longer than an election. */
+const FREEZE_AT_MOST_MS = 1500
+
+/**
+ * The controller's znode is taken away while all other brokers stand still, so the chosen one makes it again. For the
+ * brokers that is a controller's failover like any other.
+ */
+export async function makeController(cluster: Cluster, brokerId: number): Promise<void> {
+  const view = new ClusterView(cluster)
+  for (let attempt = 1; (await view.controllerId()) !== brokerId; attempt++) {
+    if (attempt > 5) throw new Error(`broker ${brokerId} does not become the controller`)
+    const others = cluster.members.filter((member) => member.isRunning && member.brokerId !== brokerId)
+    for (const member of others) member.freeze()
+    try {
+      await view.deleteController()
+      await eventually(
+        'there is a controller',
+        async () => (await view.controllerId()) !== null,
+        FREEZE_AT_MOST_MS,
+      ).catch(() => undefined)
+    } finally {
+      for (const member of others) member.thaw()
+    }
+    await eventually('there is a controller', async () => (await view.controllerId()) !== null)
+  }
+}
