@@ -45,4 +45,15 @@ export class TopicConfigs {
     }
     return resolved
   }
+
+  /** Whether a replica is among those that a replication quota counts (KIP-73): `partition:broker`, or `*` for all. */
+  isThrottled(
+    key: 'leader.replication.throttled.replicas' | 'follower.replication.throttled.replicas',
+    replica: { readonly topic: string; readonly partition: number; readonly brokerId: number },
+  ): boolean {
+    const text = this.overrides.get(replica.topic)?.[key]
+    if (text === undefined) return false
+    const items = this.config.topicValue(key, { [key]: text })
+    return items.includes('*') || items.includes(`${replica.partition}:${replica.brokerId}`)
+  }
 }

@@ -186,7 +186,8 @@ export const transactionKeys = {
 
 /** Topic keys, and the broker key that gives the default where a topic sets nothing. */
 /** `partition:broker`, or `*` for all. */
-const throttled = { ...accepted, itemPattern: /^(\*|\d+:\d+)$/ }
+const replicaPattern = /^(\*|\d+:\d+)$/
+const throttled = { ...accepted, itemPattern: replicaPattern }
 
 export const topicLevelKeys = {
   'segment.bytes': int(1073741824, 'Size at which a new segment begins.', { min: 14 }),
@@ -229,7 +230,9 @@ export const topicLevelKeys = {
   'message.timestamp.before.max.ms': long(Infinity, 'How far a timestamp may lie in the past.', { min: 0 }),
   'message.timestamp.after.max.ms': long(Infinity, 'How far a timestamp may lie in the future.', { min: 0 }),
   'leader.replication.throttled.replicas': list([], 'Throttled replicas, leader side.', throttled),
-  'follower.replication.throttled.replicas': list([], 'Throttled replicas, follower side.', throttled),
+  'follower.replication.throttled.replicas': list([], 'Throttled replicas, follower side.', {
+    itemPattern: replicaPattern,
+  }),
   'message.downconversion.enable': bool(true, 'Whether old fetch versions get converted records.', accepted),
   'remote.storage.enable': bool(false, 'Tiered storage. Must stay false.'),
   'local.retention.ms': long(-2, 'Tiered storage: local part of retention.', { ...accepted, min: -2 }),

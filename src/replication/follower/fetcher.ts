@@ -26,7 +26,7 @@ const MIN_INTERRUPT_INTERVAL_MS = 100
 /** A replica over its quota is asked for again within it, however little the quota allows. */
 const MAX_THROTTLE_MS = 1000
 
-/** All may change while running. */
+/** replica.fetch.*, as they are at the start. */
 export interface FetchSettings {
   /** replica.fetch.wait.max.ms */
   readonly maxWaitMs: number
