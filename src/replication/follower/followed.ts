@@ -54,7 +54,7 @@ export class Followed implements SessionPartition {
     if (this.#lastFetchedEpoch !== null) return
     const { partition } = this
     const offset = truncationBeforeFetching(partition.log, partition.highWatermark)
-    if (offset !== null) partition.truncateTo(offset)
+    if (offset !== null && offset < partition.log.logEndOffset) partition.truncateTo(offset)
     this.#lastFetchedEpoch = partition.log.latestLeaderEpoch
   }
 
