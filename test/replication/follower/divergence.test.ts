@@ -120,7 +120,7 @@ class Cluster {
   #leader: Replica
   #values = 0
   /** Acknowledged to producers. */
-  committed = Buffer.alloc(0)
+  committed: Buffer = Buffer.alloc(0)
   committedOffset = 0
 
   constructor(seed: number) {
