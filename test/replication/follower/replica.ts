@@ -1,5 +1,5 @@
 /** One replica of a partition as a fetcher sees it, on a real log, and what a leader makes of it. */
-import { DiskError } from '../../../src/env/disk.ts'
+import type { DiskError } from '../../../src/env/disk.ts'
 import { SimDisk } from '../../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../../src/env/sim/random.ts'
 import type { LogConfig, ReplicaLog } from '../../../src/log/types.ts'
