@@ -161,18 +161,8 @@ function checkLength(path, text) {
   return lines > FILE_LINES ? [`src/${path}: ${lines} lines; a file has about 500 at most`] : []
 }
 
-/** Declared before anything serves them: what a controller and brokers say to each other, and its administration. */
-const WITHOUT_HANDLER = [
-  '04-leader-and-isr.ts',
-  '05-stop-replica.ts',
-  '06-update-metadata.ts',
-  '07-controlled-shutdown.ts',
-  '43-elect-leaders.ts',
-  '45-alter-partition-reassignments.ts',
-  '46-list-partition-reassignments.ts',
-  '56-alter-partition.ts',
-  '67-allocate-producer-ids.ts',
-]
+/** Declared before anything serves them: what brokers ask of their controller. */
+const WITHOUT_HANDLER = ['07-controlled-shutdown.ts', '56-alter-partition.ts', '67-allocate-producer-ids.ts']
 
 /** The same NN-name for message and handler, a row in the api-table, golden bytes. */
 function checkApis(root) {

@@ -30,7 +30,10 @@ import { handleAlterReplicaLogDirs } from './handlers/34-alter-replica-log-dirs.
 import { handleDescribeLogDirs } from './handlers/35-describe-log-dirs.ts'
 import { handleCreatePartitions } from './handlers/37-create-partitions.ts'
 import { handleDeleteGroups } from './handlers/42-delete-groups.ts'
+import { handleElectLeaders } from './handlers/43-elect-leaders.ts'
 import { handleIncrementalAlterConfigs } from './handlers/44-incremental-alter-configs.ts'
+import { handleAlterPartitionReassignments } from './handlers/45-alter-partition-reassignments.ts'
+import { handleListPartitionReassignments } from './handlers/46-list-partition-reassignments.ts'
 import { handleOffsetDelete } from './handlers/47-offset-delete.ts'
 import { handleDescribeCluster } from './handlers/60-describe-cluster.ts'
 
@@ -67,7 +70,10 @@ const handlers = new Map<number, AnyHandler>([
   [35, handleDescribeLogDirs],
   [37, handleCreatePartitions],
   [42, handleDeleteGroups],
+  [43, handleElectLeaders],
   [44, handleIncrementalAlterConfigs],
+  [45, handleAlterPartitionReassignments],
+  [46, handleListPartitionReassignments],
   [47, handleOffsetDelete],
   [60, handleDescribeCluster],
 ])

@@ -166,6 +166,7 @@ export function buildParts(
     configAdmin,
     metadata,
     topics,
+    controller,
     controlPlane,
     logs,
     replicas,

@@ -8,6 +8,7 @@ import type { ControlPlane } from './control-plane.ts'
 import type { ConfigAdmin } from './config/config-admin.ts'
 import type { MessageConversions } from './message-conversions.ts'
 import type { MetadataCache } from './metadata-cache.ts'
+import type { Controller } from '../controller/controller.ts'
 import type { TopicAdmin } from '../controller/topic-admin.ts'
 import type { FetchSessionCache } from './fetch-sessions.ts'
 import type { ProducerIds } from './producer-ids.ts'
@@ -25,6 +26,8 @@ export interface Services {
   readonly topics: TopicAdmin
   /** What the controller says. */
   readonly controlPlane: ControlPlane
+  /** What its APIs ask is answered NOT_CONTROLLER where this broker is not the controller. */
+  readonly controller: Controller
   readonly logs: LogManager
   readonly replicas: ReplicaManager
   readonly groups: GroupCoordinator

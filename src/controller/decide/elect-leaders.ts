@@ -21,7 +21,7 @@ export interface ElectablePartition {
 }
 
 export type ManualElection =
-  | { readonly error: number; readonly message: string | null }
+  | { readonly error: number; readonly message: string }
   | {
       readonly leadership: PartitionStateZnode
       /** Who gets LeaderAndIsr. */
@@ -49,7 +49,9 @@ export function decideManualElection(
 
 function electPreferred({ replicas, leadership, isOnline }: ElectablePartition): ManualElection {
   const preferred = replicas[0]
-  if (leadership?.leader === preferred) return { error: ErrorCode.ELECTION_NOT_NEEDED, message: null }
+  if (leadership?.leader === preferred) {
+    return { error: ErrorCode.ELECTION_NOT_NEEDED, message: 'The preferred leader leads.' }
+  }
   if (leadership === undefined || !leadership.isr.includes(preferred) || !isOnline(preferred)) {
     const message = `The preferred leader ${preferred} is not online or not in sync.`
     return { error: ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, message }
@@ -60,7 +62,7 @@ function electPreferred({ replicas, leadership, isOnline }: ElectablePartition):
 /** An in-sync replica goes before all others, here too. */
 function electUnclean({ replicas, leadership, isLive, isOnline }: ElectablePartition): ManualElection {
   if (leadership !== undefined && leadership.leader >= 0 && isLive(leadership.leader)) {
-    return { error: ErrorCode.ELECTION_NOT_NEEDED, message: null }
+    return { error: ErrorCode.ELECTION_NOT_NEEDED, message: 'The leader is live.' }
   }
   const recipients = replicas.filter(isOnline)
   if (leadership === undefined || recipients.length === 0) {

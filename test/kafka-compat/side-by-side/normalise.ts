@@ -194,7 +194,7 @@ function nameOf(value: Json): string | null {
     'nodeId',
     'brokerId',
   ]
-  const indexes = ['partitionIndex', 'partition', 'index']
+  const indexes = ['partitionIndex', 'partition', 'partitionId', 'index']
   for (const field of [...names, ...indexes]) {
     const name = value[field]
     if (typeof name === 'string' || typeof name === 'number') return String(name)

@@ -2,6 +2,7 @@
 import type { Scenario } from '../scenario.ts'
 import { apiVersionsScenarios } from './api-versions.ts'
 import { configScenarios } from './configs.ts'
+import { electionAndMoveScenarios } from './elections-and-moves.ts'
 import { groupScenarios } from './groups.ts'
 import { logDirScenarios } from './log-dirs.ts'
 import { metadataScenarios } from './metadata.ts'
@@ -22,4 +23,5 @@ export const scenarios: readonly Scenario[] = [
   ...offsetScenarios,
   ...configScenarios,
   ...logDirScenarios,
+  ...electionAndMoveScenarios,
 ]
