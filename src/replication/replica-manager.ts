@@ -102,9 +102,10 @@ export class ReplicaManager {
     }
   }
 
-  /** High watermark to checkpoint; what is not hosted has none. */
+  /** High watermark to checkpoint. Of a log of which the controller has said nothing yet it is what the last checkpoint says. */
   highWatermarkOf(topic: string, partition: number): number {
-    return this.get(topic, partition)?.highWatermark ?? 0
+    const { logs } = this.#parts
+    return this.get(topic, partition)?.highWatermark ?? logs.checkpointedHighWatermark(topic, partition)
   }
 
   /**

@@ -50,6 +50,10 @@ describe('A configuration that contradicts itself or asks for what is not there'
     ],
     [{ 'replica.fetch.wait.max.ms': '40000' }, 'expected at most replica.socket.timeout.ms (30000)'],
     [{ 'replica.lag.time.max.ms': '100' }, 'expected at most replica.lag.time.max.ms (100)'],
+    [
+      { 'replica.selector.class': 'com.example.Nearest' },
+      'expected org.apache.kafka.common.replica.RackAwareReplicaSelector or org.apache.kafka.common.replica.LeaderSelector',
+    ],
     [{ 'offsets.commit.required.acks': '4' }, 'expected -1 to offsets.topic.replication.factor (3)'],
     [
       { 'group.min.session.timeout.ms': '9', 'group.max.session.timeout.ms': '8' },

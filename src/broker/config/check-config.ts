@@ -167,7 +167,15 @@ function checkLog(config: BrokerConfig): void {
   }
 }
 
+const REPLICA_SELECTORS = ['RackAwareReplicaSelector', 'LeaderSelector'].map(
+  (name) => `org.apache.kafka.common.replica.${name}`,
+)
+
 function checkReplication(config: BrokerConfig): void {
+  const selector = config.get('replica.selector.class')
+  if (selector !== null && selector !== '' && !REPLICA_SELECTORS.includes(selector)) {
+    throw new ConfigError('replica.selector.class', selector, `expected ${REPLICA_SELECTORS.join(' or ')}`)
+  }
   const waitMs = config.get('replica.fetch.wait.max.ms')
   for (const key of ['replica.socket.timeout.ms', 'replica.lag.time.max.ms'] as const) {
     if (waitMs > config.get(key)) {

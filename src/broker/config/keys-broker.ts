@@ -129,7 +129,6 @@ export const replicationKeys = {
   'replica.lag.time.max.ms': long(
     30000,
     'A follower that has not caught up for this long leaves the in-sync set.',
-    accepted,
   ),
   'num.replica.fetchers': int(1, 'Fetchers for each leader.', cluster),
   'replica.fetch.min.bytes': int(1, 'A follower fetch waits for this many bytes.'),
@@ -144,7 +143,10 @@ export const replicationKeys = {
   'replica.socket.timeout.ms': int(30000, 'Longest wait of a follower for its leader.'),
   'replica.socket.receive.buffer.bytes': int(65536, 'SO_RCVBUF of a follower.', accepted),
   'replica.high.watermark.checkpoint.interval.ms': long(5000, 'Time between writes of the high watermarks.'),
-  'replica.selector.class': string(null, 'Plug-in that chooses the replica to read from.', accepted),
+  'replica.selector.class': string(
+    null,
+    "What sends consumers to a replica near them: Kafka's RackAwareReplicaSelector, or its LeaderSelector, as where nothing is set.",
+  ),
   'fetch.max.bytes': int(57671680, 'Most bytes a fetch is answered with.', { min: 1024 }),
   'max.incremental.fetch.session.cache.slots': int(1000, 'Fetch sessions kept.', { min: 0 }),
   'fetch.purgatory.purge.interval.requests': int(1000, 'Housekeeping of waiting fetches.', accepted),
