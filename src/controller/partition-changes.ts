@@ -61,29 +61,43 @@ export async function settlePartitions(
   partitions: readonly PartitionRef[],
 ): Promise<PartitionRef[]> {
   const { state, epoch } = term
-  const unclean = await topicsWithUncleanElection(term, partitions)
-  return changePartitions(term, partitions, (ref, current) => {
-    const isOnline = (replica: number): boolean => state.isOnline(ref, replica)
-    const replicas = { assigned: replicasOf(ref), isOnline, allowsUnclean: unclean.has(ref.topic) }
-    return decideLeadership(current, replicas, epoch)
-  })
+  const unclean = new Map<string, boolean>()
+  const changed = new Set<PartitionRef>()
+  for (let pending = partitions; pending.length > 0;) {
+    await readUncleanElection(term, topicsInNeed(term, pending), unclean)
+    const settled = await changePartitions(term, pending, (ref, current) => {
+      const isOnline = (replica: number): boolean => state.isOnline(ref, replica)
+      const allowsUnclean = unclean.get(ref.topic) ?? false
+      return decideLeadership(current, { assigned: replicasOf(ref), isOnline, allowsUnclean }, epoch)
+    })
+    for (const ref of settled) changed.add(ref)
+    // Where another hand was quicker, an in-sync set may be another than the one that was looked at.
+    const inNeed = topicsInNeed(term, settled).filter((topic) => !unclean.has(topic))
+    pending = settled.filter(({ topic }) => inNeed.includes(topic))
+  }
+  return [...changed]
 }
 
-/** Looked up only for topics that have a partition which cannot do without: what stands in their configuration now. */
-async function topicsWithUncleanElection(
-  { state, session, settings }: Term,
-  partitions: readonly PartitionRef[],
-): Promise<ReadonlySet<string>> {
+/** Topics that have a partition which only an unclean election could give a leader. */
+function topicsInNeed({ state }: Term, partitions: readonly PartitionRef[]): string[] {
   const topics = new Set<string>()
   for (const ref of partitions) {
     const current = leadershipOf(ref)
     if (current === undefined || topics.has(ref.topic)) continue
     if (needsUncleanElection(current, (replica) => state.isOnline(ref, replica))) topics.add(ref.topic)
   }
-  if (topics.size === 0) return topics
+  return [...topics]
+}
+
+/** What stands in the topics' configuration now. */
+async function readUncleanElection(
+  { session, settings }: Term,
+  topics: readonly string[],
+  into: Map<string, boolean>,
+): Promise<void> {
   const byDefault = String(settings.uncleanElectionEnabled())
-  const own = await readTopicSetting(session, [...topics], UNCLEAN_ELECTION)
-  return new Set([...topics].filter((topic) => (own.get(topic) ?? byDefault) === 'true'))
+  const own = await readTopicSetting(session, topics, UNCLEAN_ELECTION)
+  for (const topic of topics) into.set(topic, (own.get(topic) ?? byDefault) === 'true')
 }
 
 /** Partitions that were created or changed: to their serving replicas, and as metadata to all. */

@@ -4,11 +4,14 @@ import { Controller } from '../../src/controller/controller.ts'
 import type {
   BrokerAnswer,
   BrokerChannel,
+  ControllerIdentity,
   MetadataUpdate,
   PartitionAnswer,
   PartitionState,
+  ReplicaToStop,
 } from '../../src/controller/metadata.ts'
 import { prepareCluster, registerBroker } from '../../src/controller/registration.ts'
+import { decodePartitionState, encodeConfig, encodeTopic } from '../../src/controller/znodes.ts'
 import { internalTopics } from '../../src/controller/internal-topics.ts'
 import { TopicAdmin } from '../../src/controller/topic-admin.ts'
 import type { TopicSettings } from '../../src/controller/topic-admin.ts'
@@ -16,6 +19,8 @@ import { createEmbeddedCoordination } from '../../src/coordination/embedded.ts'
 import type { EmbeddedCoordination } from '../../src/coordination/embedded.ts'
 import type { CoordinationSession } from '../../src/env/coordination.ts'
 import type { Disk } from '../../src/env/disk.ts'
+import { NetworkError } from '../../src/env/network.ts'
+import type { NetworkErrorCode } from '../../src/env/network.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { SimScheduler } from '../../src/env/sim/scheduler.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
@@ -23,9 +28,10 @@ import { CrashDisk } from '../coordination/crash-disk.ts'
 
 export interface Call {
   readonly type: 'leaderAndIsr' | 'updateMetadata' | 'stopReplicas'
+  readonly from: ControllerIdentity
   readonly states?: readonly PartitionState[]
   readonly update?: MetadataUpdate
-  readonly partitions?: readonly { readonly topic: string; readonly partition: number }[]
+  readonly partitions?: readonly ReplicaToStop[]
 }
 
 export class SimBroker {
@@ -37,6 +43,9 @@ export class SimBroker {
   readonly calls: Call[] = []
   /** Partitions (`topic-0`) whose log directory has failed. */
   readonly lost = new Set<string>()
+  /** What asking it ends with; null: it answers. */
+  fault: NetworkErrorCode | null = null
+  readonly #lostListeners = new Set<() => void>()
   readonly settings: { -readonly [K in keyof TopicSettings]: TopicSettings[K] }
 
   constructor(cluster: SimCluster, id: number, session: CoordinationSession) {
@@ -55,7 +64,11 @@ export class SimBroker {
       channelTo: (broker) => cluster.brokers.get(broker.id)!.channel(),
       settings: {
         deletionEnabled: () => this.settings.deletionEnabled(),
-        ...cluster.controllerSettings,
+        uncleanElectionEnabled: () => cluster.controllerSettings.uncleanElectionEnabled(),
+        fastFailoverEnabled: () => cluster.controllerSettings.fastFailoverEnabled(),
+        rebalanceEnabled: () => cluster.controllerSettings.rebalanceEnabled(),
+        imbalanceCheckIntervalMs: () => cluster.controllerSettings.imbalanceCheckIntervalMs(),
+        imbalancePercentage: () => cluster.controllerSettings.imbalancePercentage(),
       },
     })
     const offsets = { partitions: 5, replicationFactor: 3, segmentBytes: 104857600 }
@@ -78,23 +91,40 @@ export class SimBroker {
   }
 
   channel(): BrokerChannel {
+    let listener: (() => void) | null = null
     return {
-      leaderAndIsr: async (_, states) => {
-        this.calls.push({ type: 'leaderAndIsr', states })
+      leaderAndIsr: async (from, states) => {
+        this.note({ type: 'leaderAndIsr', from, states })
         return this.answer(states)
       },
-      updateMetadata: async ({ controllerId }, update) => {
-        this.calls.push({ type: 'updateMetadata', update })
-        this.metadata.updateMetadata(controllerId, update)
+      updateMetadata: async (from, update) => {
+        this.note({ type: 'updateMetadata', from, update })
+        this.metadata.updateMetadata(from.controllerId, update)
         return { error: ErrorCode.NONE }
       },
-      stopReplicas: async (_, partitions) => {
-        this.calls.push({ type: 'stopReplicas', partitions })
+      stopReplicas: async (from, partitions) => {
+        this.note({ type: 'stopReplicas', from, partitions })
         return this.answer(partitions)
       },
-      onLost: () => undefined,
-      close: () => undefined,
+      onLost: (run) => {
+        listener = run
+        this.#lostListeners.add(run)
+      },
+      close: () => {
+        if (listener !== null) this.#lostListeners.delete(listener)
+      },
     }
+  }
+
+  /** Its connections end and its port refuses, as when its process is killed. */
+  refuse(): void {
+    this.fault = 'REFUSED'
+    for (const listener of this.#lostListeners) listener()
+  }
+
+  private note(call: Call): void {
+    if (this.fault !== null) throw new NetworkError(this.fault, 'the broker does not answer')
+    this.calls.push(call)
   }
 
   private answer(partitions: readonly { topic: string; partition: number }[]): BrokerAnswer {
@@ -120,6 +150,7 @@ export class SimCluster {
   readonly logger = { log: (level: string, message: string) => void this.log.push(`${level} ${message}`) }
   readonly brokers = new Map<number, SimBroker>()
   store: EmbeddedCoordination
+  #reader: CoordinationSession | null = null
   readonly controllerSettings = {
     uncleanElectionEnabled: () => false,
     fastFailoverEnabled: () => true,
@@ -155,14 +186,48 @@ export class SimCluster {
     await this.until(prepareCluster(session, 'AAAAAAAAAAAAAAAAAAAAAQ'))
     const broker = new SimBroker(this, id, session)
     this.brokers.set(id, broker)
+    await this.until(registerBroker(session, registrationOf(id, options.rack)))
+    await this.until(broker.controller.start())
+    await this.scheduler.settle()
+    return broker
+  }
+
+  /** The broker that is the controller. */
+  get controller(): SimBroker {
+    return [...this.brokers.values()].find(({ controller }) => controller.isActive)!
+  }
+
+  /** With these replicas, by partition, whatever a request would be refused for. */
+  async createTopic(name: string, ...partitions: number[][]): Promise<void> {
+    this.#reader ??= await this.connect()
+    const topicId = this.random.bytes(16).toString('base64url')
+    const topic = encodeTopic({ topicId, partitions, addingReplicas: {}, removingReplicas: {} })
     await this.until(
-      registerBroker(session, {
-        id,
-        endpoints: [{ listenerName: 'PLAINTEXT', host: 'h', port: 9000 + id, securityProtocol: 'PLAINTEXT' }],
-        rack: options.rack ?? null,
-        timestampMs: 1,
-      }),
+      this.#reader.multi([
+        { type: 'create', path: `/config/topics/${name}`, data: encodeConfig({}) },
+        { type: 'create', path: `/brokers/topics/${name}`, data: topic },
+      ]),
     )
+    await this.scheduler.settle()
+  }
+
+  /** What stands in the store of a partition, with the version of its znode. */
+  async stateOf(topic: string, partition = 0) {
+    const path = `/brokers/topics/${topic}/partitions/${partition}/state`
+    this.#reader ??= await this.connect()
+    const { data, stat } = await this.until(this.#reader.get(path))
+    return { ...decodePartitionState(data)!, partitionEpoch: stat.version }
+  }
+
+  /** Its session ends and the broker comes back, before anybody has looked. */
+  async bounceBroker(id: number): Promise<SimBroker> {
+    const old = this.brokers.get(id)!
+    const session = await this.connect()
+    await this.until(old.controller.stop())
+    const gone = old.session.close()
+    const broker = new SimBroker(this, id, session)
+    this.brokers.set(id, broker)
+    await this.until(Promise.all([gone, registerBroker(session, registrationOf(id))]))
     await this.until(broker.controller.start())
     await this.scheduler.settle()
     return broker
@@ -175,6 +240,11 @@ export class SimCluster {
     await this.until(broker.session.close())
     await this.scheduler.settle()
   }
+}
+
+export const registrationOf = (id: number, rack: string | null = null) => {
+  const endpoint = { listenerName: 'PLAINTEXT', host: 'h', port: 9000 + id, securityProtocol: 'PLAINTEXT' }
+  return { id, endpoints: [endpoint], rack, timestampMs: 1 }
 }
 
 export const newTopic = (name: string, numPartitions = -1, replicationFactor = -1) => {

@@ -127,6 +127,7 @@ test('a deleted topic leaves nothing, and can be created again at once with anot
   expect(broker.callsOf('stopReplicas')).toEqual([
     {
       type: 'stopReplicas',
+      from: { controllerId: 1, controllerEpoch: 1 },
       partitions: [0, 1].map((partition) => ({ topic: 't', partition, leaderEpoch: -2, deleteLog: true })),
     },
   ])
