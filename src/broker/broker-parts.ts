@@ -23,6 +23,7 @@ import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.
 import { ConfigAdmin } from './config/config-admin.ts'
 import { ControlPlane, localChannel } from './control-plane.ts'
 import { FetchSessionCache } from './fetch-sessions.ts'
+import { leaderQuota } from './leader-quota.ts'
 import { MessageConversions } from './message-conversions.ts'
 import { MetadataCache } from './metadata-cache.ts'
 import { ProducerIds } from './producer-ids.ts'
@@ -170,6 +171,7 @@ export function buildParts(
     controlPlane,
     logs,
     replicas,
+    leaderQuota: leaderQuota(config, env, { brokerId, topicConfigs }),
     groups,
     producerIds,
     fetchSessions,

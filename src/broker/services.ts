@@ -2,6 +2,7 @@
 import type { Env } from '../env/env.ts'
 import type { LogManager } from '../log/types.ts'
 import type { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
+import type { ReplicationQuota } from '../replication/replication-quota.ts'
 import type { ReplicaManager } from '../replication/replica-manager.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import type { ControlPlane } from './control-plane.ts'
@@ -30,6 +31,8 @@ export interface Services {
   readonly controller: Controller
   readonly logs: LogManager
   readonly replicas: ReplicaManager
+  /** Of what throttled followers get. */
+  readonly leaderQuota: ReplicationQuota
   readonly groups: GroupCoordinator
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessionCache

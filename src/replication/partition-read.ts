@@ -35,10 +35,11 @@ export function readLog(log: ReplicaLog, marks: Marks, request: ReadRequest): Re
   const { fetchOffset, readCommitted, maxBytes, minOneBatch } = request
   let upperBoundOffset = readCommitted ? marks.lastStableOffset : marks.highWatermark
   if (request.replicaId !== -1) upperBoundOffset = log.logEndOffset
+  const mayGive = maxBytes > 0 || minOneBatch
   const slice =
-    fetchOffset >= upperBoundOffset
-      ? NOTHING
-      : log.read(fetchOffset, { maxBytes, upperBoundOffset, minOneBatch })
+    mayGive && fetchOffset < upperBoundOffset
+      ? log.read(fetchOffset, { maxBytes, upperBoundOffset, minOneBatch })
+      : NOTHING
   const abortedTransactions = readCommitted ? log.abortedTransactions(fetchOffset, upperBoundOffset) : null
   return { ...found(log, marks), slice, abortedTransactions }
 }

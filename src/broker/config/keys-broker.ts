@@ -168,7 +168,7 @@ export const dynamicOnlyKeys = {
     Infinity,
     'Bytes a second that leaders send throttled replicas.',
     {
-      ...acceptedDynamic,
+      ...cluster,
       min: 0,
     },
   ),

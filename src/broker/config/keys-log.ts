@@ -187,7 +187,6 @@ export const transactionKeys = {
 /** Topic keys, and the broker key that gives the default where a topic sets nothing. */
 /** `partition:broker`, or `*` for all. */
 const replicaPattern = /^(\*|\d+:\d+)$/
-const throttled = { ...accepted, itemPattern: replicaPattern }
 
 export const topicLevelKeys = {
   'segment.bytes': int(1073741824, 'Size at which a new segment begins.', { min: 14 }),
@@ -229,7 +228,9 @@ export const topicLevelKeys = {
   'message.timestamp.difference.max.ms': long(Infinity, 'The next two, where they are not set.', { min: 0 }),
   'message.timestamp.before.max.ms': long(Infinity, 'How far a timestamp may lie in the past.', { min: 0 }),
   'message.timestamp.after.max.ms': long(Infinity, 'How far a timestamp may lie in the future.', { min: 0 }),
-  'leader.replication.throttled.replicas': list([], 'Throttled replicas, leader side.', throttled),
+  'leader.replication.throttled.replicas': list([], 'Throttled replicas, leader side.', {
+    itemPattern: replicaPattern,
+  }),
   'follower.replication.throttled.replicas': list([], 'Throttled replicas, follower side.', {
     itemPattern: replicaPattern,
   }),

@@ -5,7 +5,7 @@
  * format 0, v2-3 format 1 (../fetch-conversion.ts); up to v2 the first batch must fit, too. v1 tells a throttle time, v3 limits
  * the whole reply. A follower (replica id >= 0, from v15 in a tag) is noted at the offset that it asks for, which moves the
  * in-sync set and the high watermark; it reads to the log end. From v11 on consumers may read from followers, and are sent to
- * one in their rack (KIP-392).
+ * one in their rack (KIP-392). A follower that is throttled and not in sync gets nothing while the quota is used up (KIP-73).
  */
 import { DiskError } from '../../env/disk.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
@@ -15,6 +15,7 @@ import { notThere, readError, type ReadResult } from '../../replication/types.ts
 import { waitForBytes } from '../../replication/wait.ts'
 import { convertForVersion, givesFirstBatchWhole, type ConvertedRead } from '../fetch-conversion.ts'
 import { type FetchPartition, type FetchPlan, hasNews, moveToEnd } from '../fetch-sessions.ts'
+import { isHeldBack } from '../leader-quota.ts'
 import { preferredReplica } from '../preferred-replica.ts'
 import { nodeEndpointsFor } from '../leader-hints.ts'
 import type { RequestContext, Services } from '../services.ts'
@@ -27,6 +28,7 @@ interface Outcome {
 }
 
 const READ_COMMITTED = 1
+const NO_BYTES = { maxBytes: 0, minOneBatch: false } as const
 /** Replica id of those that are none. */
 const CONSUMER = -1
 const LEADER_UNKNOWN: readonly number[] = [ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH]
@@ -46,7 +48,10 @@ export function handleFetch(
     return respond(services, asked, plan, outcomes)
   // They are read again when the waiting ends.
   for (const { result } of outcomes) result.slice?.release()
-  const waitOn = outcomes.map(({ wanted }) => hosted(services, wanted)).filter((found) => found !== undefined)
+  const waitOn = outcomes
+    .map(({ wanted }) => hosted(services, wanted))
+    .filter((found) => found !== undefined)
+    .filter((found) => !isHeldBack(services.leaderQuota, found, replicaId))
   const limits = {
     missingBytes: Math.max(1, request.minBytes - bytes),
     maxWaitMs: request.maxWaitMs,
@@ -115,6 +120,7 @@ function readOne(
   const elsewhere = readElsewhere(services, asked, wanted, partition)
   if (elsewhere !== null) return elsewhere
   const { request, context, replicaId } = asked
+  const heldBack = isHeldBack(services.leaderQuota, partition, replicaId)
   try {
     return partition.read({
       fetchOffset: wanted.fetchOffset,
@@ -125,6 +131,7 @@ function readOne(
       fromAnyReplica: replicaId < 0 && (replicaId !== CONSUMER || mayReadFromFollowers(context)),
       followerLogStartOffset: wanted.logStartOffset,
       ...limits,
+      ...(heldBack ? NO_BYTES : {}),
     })
   } catch (error) {
     if (!(error instanceof DiskError)) throw error
@@ -187,6 +194,7 @@ function respond(
     const { slice } = result
     if (slice) releases.push(() => slice.release())
     const bytes = slice?.bytes.length ?? 0
+    if (asked.replicaId >= 0) noteSent(services, wanted, bytes)
     if (plan.kind !== 'sessionless') {
       const { error: errorCode, highWatermark, logStartOffset } = result
       const isAboutPosition = result.divergingEpoch !== null || result.preferredReadReplica !== undefined
@@ -212,6 +220,11 @@ function respond(
     responses,
     nodeEndpoints: nodeEndpointsFor(services, context, leaders),
   }
+}
+
+/** What throttled followers get counts. */
+function noteSent({ leaderQuota }: Services, { topic, partition }: FetchPartition, bytes: number): void {
+  if (bytes > 0 && leaderQuota.isThrottled(topic, partition)) leaderQuota.record(bytes)
 }
 
 function partitionResponse(

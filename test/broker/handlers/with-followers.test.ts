@@ -5,8 +5,9 @@ import { produceApi } from '../../../src/protocol/messages/00-produce.ts'
 import { fetchApi } from '../../../src/protocol/messages/01-fetch.ts'
 import { listOffsetsApi } from '../../../src/protocol/messages/02-list-offsets.ts'
 import { deleteRecordsApi } from '../../../src/protocol/messages/21-delete-records.ts'
+import { incrementalAlterConfigsApi } from '../../../src/protocol/messages/44-incremental-alter-configs.ts'
 import type { Partition } from '../../../src/replication/partition.ts'
-import { batchOf, createTopic, fetch, produce, valuesIn } from '../requests.ts'
+import { alterTopic, batchOf, createTopic, fetch, produce, valuesIn } from '../requests.ts'
 import { useBroker } from '../use-broker.ts'
 import type { Answer, WireClient } from '../wire-client.ts'
 
@@ -166,6 +167,39 @@ describe('Fetch of a follower', () => {
     await broker.process.waitsFor(LONG_MS)
     become({ leader: FOLLOWER })
     expect((await reply).errorCode).toBe(ErrorCode.FENCED_LEADER_EPOCH)
+  })
+})
+
+describe('Fetch of a throttled follower (KIP-73)', () => {
+  const setRate = async (value: string | null): Promise<void> => {
+    const configs = [
+      { name: 'leader.replication.throttled.rate', configOperation: value === null ? 1 : 0, value },
+    ]
+    const resources = [{ resourceType: 4, resourceName: '', configs }]
+    const reply = await broker.client.request(incrementalAlterConfigsApi, 1, {
+      resources,
+      validateOnly: false,
+    })
+    expect(reply.responses[0].errorCode).toBe(ErrorCode.NONE)
+  }
+  const isThrottled = (): boolean => broker.process.broker.parts.services.leaderQuota.isThrottled(topic, 0)
+
+  test('that is not in sync gets nothing while the quota is used up; one that is in sync is served', async () => {
+    const self = broker.process.broker.brokerId
+    await setRate('1')
+    await alterTopic(broker.client, topic, 'leader.replication.throttled.replicas', `0:${self}`)
+    await expect.poll(() => isThrottled()).toBe(true)
+    become({ isr: [self] })
+    await produce(broker.client, topic, batchOf(['a']), { acks: 1 })
+    expect(valuesIn((await follow(0)).records)).toEqual(['a'])
+    expect(await follow(0)).toMatchObject({ errorCode: 0, records: Buffer.alloc(0) })
+    become()
+    expect(valuesIn((await follow(0)).records)).toEqual(['a'])
+    become({ isr: [self] })
+    await alterTopic(broker.client, topic, 'leader.replication.throttled.replicas', null)
+    await expect.poll(() => isThrottled()).toBe(false)
+    expect(valuesIn((await follow(0)).records)).toEqual(['a'])
+    await setRate(null)
   })
 })
 
