@@ -4,8 +4,8 @@ import { settingsNotListed } from './settings-not-listed.ts'
 
 /** The APIs of a ZooKeeper-mode broker that we do not serve: between brokers, transactions, security, quotas. */
 const notServed = [
-  4, 5, 6, 7, 17, 24, 25, 26, 27, 28, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51, 56, 57, 58, 61, 65, 66,
-  67, 68, 69,
+  7, 17, 24, 25, 26, 27, 28, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51, 56, 57, 58, 61, 65, 66, 67, 68,
+  69,
 ]
 
 const cluster: KnownDifference[] = [
