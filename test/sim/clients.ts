@@ -1,0 +1,340 @@
+/** Simple clients over the protocol's messages: producers that try again, and consumers. Each is a process of its own. */
+import { NetworkError } from '../../src/env/network.ts'
+import { SimProcess } from '../../src/env/sim/process.ts'
+import { ErrorCode, errorName } from '../../src/protocol/error-codes.ts'
+import { produceApi } from '../../src/protocol/messages/00-produce.ts'
+import { fetchApi } from '../../src/protocol/messages/01-fetch.ts'
+import { metadataApi } from '../../src/protocol/messages/03-metadata.ts'
+import { createTopicsApi } from '../../src/protocol/messages/19-create-topics.ts'
+import { initProducerIdApi } from '../../src/protocol/messages/22-init-producer-id.ts'
+import { buildBatch } from '../../src/protocol/record-batch-build.ts'
+import { batchSize, lastOffset } from '../../src/protocol/record-batch-header.ts'
+import { decodeRecords } from '../../src/protocol/record-batch-decode.ts'
+import { Peer, type PeerAddress } from '../../src/server/peer.ts'
+import type { SimCluster } from './cluster.ts'
+import type { History } from './history.ts'
+
+const REQUEST_TIMEOUT_MS = 1500
+const RETRY_MS = 50
+const NO_PRODUCER = { id: -1, epoch: -1 }
+
+/** What every client has: connections by address, and who leads. */
+class SimClient {
+  readonly name: string
+  readonly cluster: SimCluster
+  readonly process: SimProcess
+  isOver = false
+  readonly #peers = new Map<string, Peer>()
+  #leaders: (PeerAddress | null)[] = []
+  #asked = 0
+
+  constructor(cluster: SimCluster, name: string) {
+    this.cluster = cluster
+    this.name = name
+    const { scheduler } = cluster
+    let seed = cluster.seed
+    for (const letter of name) seed = (seed * 31 + letter.charCodeAt(0)) | 0
+    this.process = new SimProcess({ scheduler, seed })
+    this.#network = cluster.network.of(this.process, name)
+  }
+
+  readonly #network
+
+  sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.process.timers.after(delayMs, resolve))
+  }
+
+  chance(probability: number): boolean {
+    return this.process.random.next() < probability
+  }
+
+  integer(limit: number): number {
+    return Math.floor(this.process.random.next() * limit)
+  }
+
+  peer(address: PeerAddress): Peer {
+    const name = `${address.host}:${address.port}`
+    let peer = this.#peers.get(name)
+    if (peer === undefined) {
+      const { clock, timers } = this.process
+      peer = new Peer({ clock, timers, network: this.#network }, address, {
+        clientId: this.name,
+        requestTimeoutMs: REQUEST_TIMEOUT_MS,
+        connectTimeoutMs: 500,
+        maxResponseBytes: 8 << 20,
+      })
+      this.#peers.set(name, peer)
+    }
+    return peer
+  }
+
+  /** One of the brokers, another one each time. */
+  anyone(): Peer {
+    const { bootstrap } = this.cluster
+    return this.peer(bootstrap[this.#asked++ % bootstrap.length])
+  }
+
+  /** Null: nobody leads, or nobody could say who does. */
+  async leader(topic: string, partition: number): Promise<Peer | null> {
+    const known = this.#leaders[partition]
+    if (known) return this.peer(known)
+    try {
+      const { brokers, topics } = await this.anyone().call(metadataApi, 9, {
+        topics: [{ name: topic }],
+        allowAutoTopicCreation: false,
+      })
+      for (const { partitionIndex, leaderId } of topics[0]?.partitions ?? []) {
+        const broker = brokers.find(({ nodeId }) => nodeId === leaderId)
+        this.#leaders[partitionIndex] = broker ? { host: broker.host, port: broker.port } : null
+      }
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error
+    }
+    const found = this.#leaders[partition]
+    return found ? this.peer(found) : null
+  }
+
+  forgetLeader(partition: number): void {
+    this.#leaders[partition] = null
+  }
+
+  close(): void {
+    this.isOver = true
+    for (const peer of this.#peers.values()) peer.close()
+    this.process.kill()
+  }
+}
+
+export interface TopicSpec {
+  readonly name: string
+  readonly partitions: number
+}
+
+/** Makes a topic, and tries again until it is there. */
+export async function createTopic(cluster: SimCluster, topic: TopicSpec): Promise<void> {
+  const client = new SimClient(cluster, `maker-of-${topic.name}`)
+  for (;;) {
+    try {
+      const { topics } = await client.anyone().call(createTopicsApi, 5, {
+        topics: [
+          {
+            name: topic.name,
+            numPartitions: topic.partitions,
+            replicationFactor: cluster.nodes.length,
+            assignments: [],
+            configs: [],
+          },
+        ],
+        timeoutMs: 1000,
+        validateOnly: false,
+      })
+      const { errorCode } = topics[0]
+      if (errorCode === ErrorCode.NONE || errorCode === ErrorCode.TOPIC_ALREADY_EXISTS) break
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error
+    }
+    await client.sleep(100)
+  }
+  client.close()
+}
+
+export interface ProducerOptions {
+  readonly topic: TopicSpec
+  readonly history: History
+  readonly isIdempotent: boolean
+}
+
+/** Sends numbered records with acks=all, one batch after the other for each partition, until it is told to finish. */
+export class SimProducer {
+  readonly client: SimClient
+  readonly #options: ProducerOptions
+  #finishing = false
+  #count = 0
+  #producer = NO_PRODUCER
+
+  constructor(cluster: SimCluster, name: string, options: ProducerOptions) {
+    this.client = new SimClient(cluster, name)
+    this.#options = options
+  }
+
+  /** Resolves when what was begun is acknowledged after `finish`. */
+  async run(): Promise<void> {
+    if (this.#options.isIdempotent) this.#producer = await this.#initProducer()
+    const partitions = Array.from({ length: this.#options.topic.partitions }, (_, index) => index)
+    await Promise.all(partitions.map((partition) => this.#produce(partition)))
+    this.client.close()
+  }
+
+  finish(): void {
+    this.#finishing = true
+  }
+
+  async #initProducer(): Promise<{ id: number; epoch: number }> {
+    for (;;) {
+      try {
+        const request = { transactionalId: null, transactionTimeoutMs: 0 }
+        const answer = await this.client.anyone().call(initProducerIdApi, 3, request)
+        if (answer.errorCode === ErrorCode.NONE) return { id: answer.producerId, epoch: answer.producerEpoch }
+      } catch (error) {
+        if (!(error instanceof NetworkError)) throw error
+      }
+      await this.client.sleep(RETRY_MS)
+    }
+  }
+
+  async #produce(partition: number): Promise<void> {
+    const { history, isIdempotent } = this.#options
+    let sequence = 0
+    while (!this.#finishing) {
+      const values = Array.from({ length: 1 + this.client.integer(3) }, () => {
+        const number = this.#count++
+        const value = `${this.client.name}:${number}`
+        history.send(value, { producer: this.client.name, isIdempotent, number })
+        return value
+      })
+      await this.#deliver(partition, values, isIdempotent ? sequence : -1)
+      sequence += values.length
+      await this.client.sleep(this.client.integer(60))
+    }
+  }
+
+  #batch(values: readonly string[], baseSequence: number): Buffer {
+    return buildBatch({
+      records: values.map((value) => ({
+        timestampMs: this.client.process.clock.nowMs(),
+        key: null,
+        value: Buffer.from(value),
+      })),
+      producerId: this.#producer.id,
+      producerEpoch: this.#producer.epoch,
+      baseSequence,
+    })
+  }
+
+  /** Until it is acknowledged. */
+  async #deliver(partition: number, values: readonly string[], baseSequence: number): Promise<void> {
+    const { topic, history } = this.#options
+    for (;;) {
+      const outcome = await this.#attempt(partition, this.#batch(values, baseSequence))
+      if (outcome !== null && outcome.error === ErrorCode.NONE) {
+        values.forEach((value, index) => {
+          history.acknowledge(`${topic.name}-${partition}`, value, outcome.baseOffset + index)
+        })
+        return
+      }
+      if (outcome?.error === ErrorCode.DUPLICATE_SEQUENCE_NUMBER) return
+      if (outcome !== null && !RETRIABLE.has(outcome.error)) {
+        history.complain(`${this.client.name} got ${errorName(outcome.error)} for ${values.join()}`)
+        return
+      }
+      this.client.forgetLeader(partition)
+      await this.client.sleep(RETRY_MS)
+    }
+  }
+
+  /** Null: nobody answered. */
+  async #attempt(partition: number, records: Buffer): Promise<{ error: number; baseOffset: number } | null> {
+    const leader = await this.client.leader(this.#options.topic.name, partition)
+    if (leader === null) return null
+    try {
+      const { responses } = await leader.call(produceApi, 9, {
+        acks: -1,
+        timeoutMs: 1000,
+        topicData: [{ name: this.#options.topic.name, partitionData: [{ index: partition, records }] }],
+      })
+      const [{ errorCode, baseOffset }] = responses[0].partitionResponses
+      return { error: errorCode, baseOffset }
+    } catch (error) {
+      if (error instanceof NetworkError) return null
+      throw error
+    }
+  }
+}
+
+/** What a producer of Kafka's tries again (RetriableException). */
+const RETRIABLE = new Set<number>([
+  ErrorCode.NOT_LEADER_OR_FOLLOWER,
+  ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+  ErrorCode.LEADER_NOT_AVAILABLE,
+  ErrorCode.REQUEST_TIMED_OUT,
+  ErrorCode.NOT_ENOUGH_REPLICAS,
+  ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+  ErrorCode.KAFKA_STORAGE_ERROR,
+  ErrorCode.FENCED_LEADER_EPOCH,
+  ErrorCode.UNKNOWN_LEADER_EPOCH,
+])
+
+/** Reads a partition from its beginning, again and again, from whoever leads it. */
+export class SimConsumer {
+  readonly client: SimClient
+  readonly #topic: TopicSpec
+  readonly #history: History
+  #finishing = false
+
+  constructor(cluster: SimCluster, name: string, topic: TopicSpec, history: History) {
+    this.client = new SimClient(cluster, name)
+    this.#topic = topic
+    this.#history = history
+  }
+
+  async run(partition: number): Promise<void> {
+    let offset = 0
+    while (!this.#finishing) offset = await this.#poll(partition, offset)
+    this.client.close()
+  }
+
+  finish(): void {
+    this.#finishing = true
+  }
+
+  async #poll(partition: number, offset: number): Promise<number> {
+    const leader = await this.client.leader(this.#topic.name, partition)
+    try {
+      const answer = await leader?.call(fetchApi, 11, {
+        maxWaitMs: 200,
+        minBytes: 1,
+        maxBytes: 1 << 20,
+        topics: [
+          {
+            topic: this.#topic.name,
+            partitions: [{ partition, fetchOffset: offset, partitionMaxBytes: 1 << 16 }],
+          },
+        ],
+      })
+      const found = answer?.responses[0]?.partitions[0]
+      if (found?.errorCode === ErrorCode.NONE) return this.#read(partition, offset, found.records)
+      if (found?.errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) {
+        // Behind a leader that lags: what was read once must be there again, which the history sees in the end.
+        await this.client.sleep(RETRY_MS)
+      }
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error
+    }
+    this.client.forgetLeader(partition)
+    await this.client.sleep(RETRY_MS)
+    return offset
+  }
+
+  async #read(partition: number, offset: number, records: Buffer | null): Promise<number> {
+    let next = offset
+    for (const { offset: at, value } of recordsOf(records)) {
+      if (at < offset) continue
+      this.#history.read(`${this.#topic.name}-${partition}`, at, value)
+      next = at + 1
+    }
+    // Now and then from the beginning: what was there must still be.
+    return this.client.chance(0.05) ? 0 : next
+  }
+}
+
+/** The records of whole batches, one after the other. */
+export function recordsOf(bytes: Buffer | null): { offset: number; value: string }[] {
+  const records: { offset: number; value: string }[] = []
+  for (let at = 0; bytes !== null && at < bytes.length; at += batchSize(bytes, at)) {
+    for (const { offset, value } of decodeRecords(bytes, at)) {
+      records.push({ offset, value: value?.toString() ?? '' })
+    }
+    if (lastOffset(bytes, at) < 0) break
+  }
+  return records
+}
