@@ -2,9 +2,15 @@ import { expect, test } from 'vitest'
 import { run } from './run.ts'
 
 test('debug', async () => {
-  const seed = Number(process.env.SEED ?? 1)
-  const t = performance.now()
-  const result = await run({ seed, verbose: true })
-  console.log(performance.now() - t, { ...result, lines: 0 })
-  expect(result.failures).toEqual([])
+  const from = Number(process.env.SEED ?? 1)
+  const count = Number(process.env.COUNT ?? 1)
+  let bad = 0
+  for (let seed = from; seed < from + count; seed++) {
+    const t = process.cpuUsage()
+    const result = await run({ seed, verbose: count === 1 })
+    const { user, system } = process.cpuUsage(t)
+    console.log((user + system) / 1000, { ...result, lines: 0, faults: result.faults.join() })
+    if (result.failures.length) bad++
+  }
+  expect(bad).toBe(0)
 })
