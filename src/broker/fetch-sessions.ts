@@ -11,7 +11,8 @@ const LAST_EPOCH = 0x7fffffff
 
 /** One partition as the client last asked for it. `topicId` is null when sessions go by name (below version 13). */
 export interface FetchPartition {
-  readonly topic: string
+  /** '' while this broker does not know the id. */
+  topic: string
   readonly topicId: string | null
   readonly partition: number
   currentLeaderEpoch: number
@@ -137,6 +138,10 @@ export class FetchSessionCache {
       known.lastFetchedEpoch = wanted.lastFetchedEpoch
       known.logStartOffset = wanted.logStartOffset
       known.maxBytes = wanted.maxBytes
+    }
+    // A broker that has just started hears of its topics after its followers' first question.
+    for (const known of session.partitions.values()) {
+      if (known.topic === '' && known.topicId !== null) known.topic = nameOf(known.topicId)
     }
     session.nextEpoch = session.nextEpoch === LAST_EPOCH ? 1 : session.nextEpoch + 1
     session.lastUsedMs = this.nowMs()

@@ -141,4 +141,13 @@ describe('fetch sessions (KIP-227)', () => {
     if (next.kind !== 'incremental') throw new Error(next.kind)
     expect(next.partitions.map(({ partition }) => partition)).toEqual([1, 2, 0])
   })
+
+  test('a topic that was not known at first is found by its id when it is', () => {
+    const { sessions } = cache()
+    const full = sessions.plan(request([0, 0], [0]), 13, () => '')
+    if (full.kind !== 'full') throw new Error(full.kind)
+    const next = sessions.plan(request([full.session.id, 1], []), 13, () => 't')
+    if (next.kind !== 'incremental') throw new Error(next.kind)
+    expect(next.partitions.map(({ topic }) => topic)).toEqual(['t'])
+  })
 })
