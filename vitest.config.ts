@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/kafka-compat/**', 'test/crash/**'],
+          exclude: ['test/kafka-compat/**', 'test/crash/**', 'test/sim/**'],
           isolate: false,
           testTimeout: 60_000,
         },
@@ -21,6 +21,7 @@ export default defineConfig({
           hookTimeout: 300_000,
         },
       },
+      { test: { name: 'sim', include: ['test/sim/**/*.test.ts'], testTimeout: 1_800_000 } },
       { test: { name: 'crash', include: ['test/crash/**/*.test.ts'], testTimeout: 1_800_000 } },
     ],
   },

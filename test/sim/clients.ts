@@ -8,7 +8,7 @@ import { metadataApi } from '../../src/protocol/messages/03-metadata.ts'
 import { createTopicsApi } from '../../src/protocol/messages/19-create-topics.ts'
 import { initProducerIdApi } from '../../src/protocol/messages/22-init-producer-id.ts'
 import { buildBatch } from '../../src/protocol/record-batch-build.ts'
-import { batchSize, lastOffset } from '../../src/protocol/record-batch-header.ts'
+import { batchSize } from '../../src/protocol/record-batch-header.ts'
 import { decodeRecords } from '../../src/protocol/record-batch-decode.ts'
 import { Peer, type PeerAddress } from '../../src/server/peer.ts'
 import type { SimCluster } from './cluster.ts'
@@ -330,11 +330,11 @@ export class SimConsumer {
 /** The records of whole batches, one after the other. */
 export function recordsOf(bytes: Buffer | null): { offset: number; value: string }[] {
   const records: { offset: number; value: string }[] = []
-  for (let at = 0; bytes !== null && at < bytes.length; at += batchSize(bytes, at)) {
+  if (bytes === null) return records
+  for (let at = 0; at < bytes.length; at += batchSize(bytes, at)) {
     for (const { offset, value } of decodeRecords(bytes, at)) {
       records.push({ offset, value: value?.toString() ?? '' })
     }
-    if (lastOffset(bytes, at) < 0) break
   }
   return records
 }

@@ -116,7 +116,8 @@ export class SimCluster {
   loggerOf(from: string): Logger {
     return {
       log: (level, message, fields) => {
-        if (level !== 'debug') this.log(from, `${level} ${message} ${fields ? JSON.stringify(fields) : ''}`)
+        if (level !== 'debug' || this.verbose)
+          this.log(from, `${level} ${message} ${fields ? JSON.stringify(fields) : ''}`)
       },
     }
   }
