@@ -24,6 +24,7 @@ const suites = {
   'side-by-side': { needs: ['kcat', 'jdk', 'jars39'], run: compat('side-by-side/') },
   zookeeper: { needs: ['jdk', 'zookeeper'], run: compat('zookeeper/') },
   mixed: { needs: ['kcat', 'jdk', 'jars', 'jars39', 'zookeeper', 'c'], run: compat('mixed/') },
+  cluster: { needs: ['kcat', 'jdk', 'zookeeper', 'jars', 'c'], run: compat('cluster/') },
   'bad-input': { needs: [], run: compat('bad-input/') },
   crash: { needs: [], run: ['--project', 'crash'] },
   smoke: { needs: [], run: compat('kafkajs/producing') },

@@ -43,6 +43,7 @@ export class FaultRun {
   readonly #context: FaultContext
   readonly #plan: FaultPlan
   readonly #busy = new Set<string>()
+  #deck: Fault[] = []
   #ongoing = 0
   #begunMs = performance.now()
 
@@ -65,10 +66,11 @@ export class FaultRun {
 
   async #lane(deadline: number): Promise<void> {
     while (performance.now() < deadline) {
-      const fault = this.#context.random.weighted(faults)
-      // What cannot be found out now (the ensemble is away, say) cannot be aimed at.
+      const fault = this.#draw()
+      // What cannot be found out now (the ensemble is away, say) cannot be aimed at: another time.
       const target = await fault.choose(this.#context).catch(() => null)
       if (target === null || target.parts.some((part) => this.#busy.has(part))) {
+        this.#deck.unshift(fault)
         await pause(20)
         continue
       }
@@ -82,6 +84,14 @@ export class FaultRun {
       }
       await pause(this.#context.random.between([0, 100]))
     }
+  }
+
+  #draw(): Fault {
+    if (this.#deck.length === 0) {
+      const full = faults.flatMap((fault) => Array.from({ length: fault.inDeck }, () => fault))
+      this.#deck = this.#context.random.shuffle(full)
+    }
+    return this.#deck.pop()!
   }
 
   async #do(fault: Fault, target: Target): Promise<void> {

@@ -22,8 +22,8 @@ export interface OngoingFault {
 
 export interface Fault {
   name: string
-  /** How often it is drawn, beside the others. */
-  weight: number
+  /** How many of it are in the deck that faults are drawn from. */
+  inDeck: number
   /** How long it lasts, in milliseconds; drawn between the two, the long one in a few cases of a hundred. */
   usualMs: readonly [number, number]
   longMs: readonly [number, number]
@@ -62,12 +62,12 @@ async function targetInRole(context: FaultContext, role: Role): Promise<Target |
   return brokerTarget(brokerId)
 }
 
-const lengths = { usualMs: [200, 1200], longMs: [4000, 8000] } as const
+const lengths = { usualMs: [150, 700], longMs: [4000, 7000] } as const
 
 function killOf(role: Role): Fault {
   return {
     name: `kill -9 of the ${role}`,
-    weight: 3,
+    inDeck: 3,
     ...lengths,
     choose: (context) => targetInRole(context, role),
     async begin({ bed }, { numbers: [brokerId] }) {
@@ -94,7 +94,7 @@ function stateOf(pid: number): string {
 function freezeOf(role: Role): Fault {
   return {
     name: `SIGSTOP of the ${role}`,
-    weight: 3,
+    inDeck: 3,
     ...lengths,
     choose: (context) => targetInRole(context, role),
     async begin({ bed }, { numbers: [brokerId] }) {
@@ -164,12 +164,12 @@ async function beginOnLinks(
   }
 }
 
-function linkFault(how: Break, weight: number): Fault {
+function linkFault(how: Break, inDeck: number): Fault {
   return {
     name: `network ${how}`,
-    weight,
-    usualMs: [300, 1200],
-    longMs: [4000, 8000],
+    inDeck,
+    usualMs: [250, 700],
+    longMs: [4000, 7000],
     choose: async (context) => chooseLink(context),
     begin({ bed }, { numbers: [a, b] }) {
       const links = how === 'cut, one way' ? [[a, b]] : [[a, b], [b, a]] // prettier-ignore
@@ -181,7 +181,7 @@ function linkFault(how: Break, weight: number): Fault {
 /** A broker that reaches nobody but itself: brokers, servers and clients are all behind the cut. */
 const isolation: Fault = {
   name: 'network cut around a broker',
-  weight: 2,
+  inDeck: 2,
   ...lengths,
   async choose({ random }) {
     const broker = 1 + random.below(BROKERS)
@@ -201,9 +201,9 @@ const serverTarget = (index: number): Target => ({ parts: ['ensemble'], numbers:
 
 const serverKilled: Fault = {
   name: 'ZooKeeper server killed',
-  weight: 2,
-  usualMs: [500, 2000],
-  longMs: [4000, 8000],
+  inDeck: 2,
+  usualMs: [300, 1000],
+  longMs: [4000, 7000],
   choose: async ({ random }) => serverTarget(random.below(3)),
   async begin({ bed }, { numbers: [index] }) {
     const server = bed.cluster.ensemble.servers[index]
@@ -222,8 +222,8 @@ const serverKilled: Fault = {
 
 const majorityLost: Fault = {
   name: 'ZooKeeper majority lost',
-  weight: 0.2,
-  usualMs: [5000, 10_000],
+  inDeck: 1,
+  usualMs: [3000, 6000],
   longMs: [30_000, 30_000],
   choose: async () => serverTarget(0),
   async begin({ bed }) {
@@ -246,9 +246,9 @@ const majorityLost: Fault = {
 
 const sessionExpired: Fault = {
   name: 'session expired',
-  weight: 3,
-  usualMs: [300, 1000],
-  longMs: [300, 1000],
+  inDeck: 3,
+  usualMs: [150, 500],
+  longMs: [150, 500],
   choose: async ({ random }) => brokerTarget(1 + random.below(BROKERS)),
   async begin({ bed }, { numbers: [brokerId] }) {
     if (!bed.cluster.member(brokerId).isRunning) return null
@@ -259,9 +259,9 @@ const sessionExpired: Fault = {
 
 const diskFull: Fault = {
   name: 'disk full',
-  weight: 1,
-  usualMs: [500, 2000],
-  longMs: [4000, 8000],
+  inDeck: 1,
+  usualMs: [300, 1000],
+  longMs: [4000, 7000],
   choose: async ({ bed }) => brokerTarget(bed.smallDiskMember.brokerId),
   async begin({ bed }) {
     const member = bed.smallDiskMember
@@ -286,7 +286,7 @@ async function reviveAfterFullDisk(member: ClusterMember): Promise<void> {
 
 const rollingRestart: Fault = {
   name: 'rolling restart',
-  weight: 0.7,
+  inDeck: 1,
   usualMs: [0, 0],
   longMs: [0, 0],
   choose: async () => ({

@@ -27,10 +27,12 @@ export class Random {
     return items[this.below(items.length)]
   }
 
-  /** By weights. */
-  weighted<T extends { weight: number }>(items: readonly T[]): T {
-    let left = this.next() * items.reduce((sum, { weight }) => sum + weight, 0)
-    for (const item of items) if ((left -= item.weight) < 0) return item
-    return items.at(-1)!
+  shuffle<T>(items: readonly T[]): T[] {
+    const shuffled = [...items]
+    for (let last = shuffled.length - 1; last > 0; last--) {
+      const other = this.below(last + 1)
+      ;[shuffled[last], shuffled[other]] = [shuffled[other], shuffled[last]]
+    }
+    return shuffled
   }
 }
