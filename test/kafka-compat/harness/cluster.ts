@@ -29,7 +29,7 @@ export interface ClusterOptions {
 
 /** Short enough that faults are noticed while a test runs; everything that decides safety is Kafka's default. */
 export const clusterProperties: Readonly<Record<string, string>> = {
-  'zookeeper.session.timeout.ms': '3000',
+  'zookeeper.session.timeout.ms': '6000',
   'zookeeper.connection.timeout.ms': '30000',
   'default.replication.factor': '3',
   'min.insync.replicas': '2',
