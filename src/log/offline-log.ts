@@ -18,7 +18,6 @@ export class OfflineLog implements ReplicaLog {
   readonly logDirectory = ''
   readonly logStartOffset = 0
   readonly logEndOffset = 0
-  readonly firstUnstableOffset = 0
   readonly sizeBytes = 0
   readonly latestLeaderEpoch = -1
   readonly writeFailed = true
@@ -35,6 +34,10 @@ export class OfflineLog implements ReplicaLog {
 
   #offline(): DiskError {
     return new DiskError('IO', this.directory, `the log directory of ${this.directory} is offline`)
+  }
+
+  firstUnstableOffset(): number {
+    return 0
   }
 
   highestProducerId(): number {

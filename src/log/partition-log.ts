@@ -155,8 +155,8 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
     return this.#logStartOffset > this.#segments.firstBaseOffset
   }
 
-  get firstUnstableOffset(): number {
-    const first = this.#producers.state().firstOpenTransactionOffset()
+  firstUnstableOffset(highWatermark: number): number {
+    const first = this.#producers.state().firstUnstableOffset(highWatermark)
     return first < 0 ? this.#logEndOffset : first
   }
 

@@ -27,6 +27,9 @@ export type ProducerVerdict =
   | { readonly verdict: 'duplicate'; readonly batch: ProducerBatch }
   | { readonly verdict: 'refused'; readonly error: number; readonly message: string }
 
+/** Of transactions that have ended and are not replicated: beyond these they are taken together. */
+const MAX_UNREPLICATED = 1000
+
 /** No cluster has given out as many ids as this. */
 const MAX_GIVEN_ID = 2 ** 48
 
@@ -43,6 +46,8 @@ function follows(lastSequence: number, nextSequence: number): boolean {
 export class ProducerState {
   readonly #entries = new Map<number, ProducerEntry>()
   readonly #inTransaction = new Set<ProducerEntry>()
+  /** Ended by markers that may be above the high watermark: in order of these, looked through when somebody asks. */
+  readonly #unreplicated: { firstOffset: number; lastOffset: number }[] = []
 
   get size(): number {
     return this.#entries.size
@@ -124,7 +129,18 @@ export class ProducerState {
     this.#inTransaction.delete(entry)
     if (firstOffset < 0) return null
     const { producerId, offset, isAbort } = marker
+    this.#noteUnreplicated(firstOffset, offset)
     return { producerId, firstOffset, lastOffset: offset, isAborted: isAbort }
+  }
+
+  #noteUnreplicated(firstOffset: number, lastOffset: number): void {
+    const last = this.#unreplicated.at(-1)
+    if (last === undefined || this.#unreplicated.length < MAX_UNREPLICATED) {
+      this.#unreplicated.push({ firstOffset, lastOffset })
+      return
+    }
+    last.firstOffset = Math.min(last.firstOffset, firstOffset)
+    last.lastOffset = lastOffset
   }
 
   #entryOf(producerId: number): ProducerEntry {
@@ -142,6 +158,20 @@ export class ProducerState {
     for (const { transactionFirstOffset } of this.#inTransaction) {
       if (first < 0 || transactionFirstOffset < first) first = transactionFirstOffset
     }
+    return first
+  }
+
+  /**
+   * First offset of the oldest transaction of which it is not settled how it ends: it is open, or its marker is not below the
+   * high watermark yet. -1 when there is none.
+   */
+  firstUnstableOffset(highWatermark: number): number {
+    let replicated = 0
+    while (this.#unreplicated[replicated]?.lastOffset < highWatermark) replicated++
+    if (replicated > 0) this.#unreplicated.splice(0, replicated)
+    let first = this.firstOpenTransactionOffset()
+    for (const { firstOffset } of this.#unreplicated)
+      if (first < 0 || firstOffset < first) first = firstOffset
     return first
   }
 
@@ -164,6 +194,7 @@ export class ProducerState {
   clear(): void {
     this.#entries.clear()
     this.#inTransaction.clear()
+    this.#unreplicated.length = 0
   }
 
   /** Forgets producers that were idle for too long and have no open transaction. */

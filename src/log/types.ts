@@ -109,11 +109,14 @@ export interface ReplicaLog {
   readonly logDirectory: string
   readonly logStartOffset: number
   readonly logEndOffset: number
-  /** First offset of the oldest open transaction, else the log end. */
-  readonly firstUnstableOffset: number
   readonly sizeBytes: number
   /** -1 when the log has none. */
   readonly latestLeaderEpoch: number
+  /**
+   * First offset of the oldest transaction that is open, or that ended at or above the high watermark; else the log end. Throws
+   * DiskError.
+   */
+  firstUnstableOffset(highWatermark: number): number
   /** Of all producers with an id that the log knows; -1 when there are none. Throws DiskError. */
   highestProducerId(): number
   /** Set after a failed write left the log unusable for writing; reads go on. */

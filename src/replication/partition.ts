@@ -96,9 +96,9 @@ export class Partition implements FollowedPartition {
     return this.#leadership?.followers ?? []
   }
 
-  /** min(high watermark, first offset of the oldest open transaction): what READ_COMMITTED may see. */
+  /** Up to the high watermark, and to the oldest transaction that is not settled below it: what READ_COMMITTED may see. */
   get lastStableOffset(): number {
-    return Math.min(this.highWatermark, this.log.firstUnstableOffset)
+    return Math.min(this.highWatermark, this.log.firstUnstableOffset(this.highWatermark))
   }
 
   /**

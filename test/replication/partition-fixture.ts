@@ -11,7 +11,7 @@ export class CountingLog {
   readonly topicId = 'AAAAAAAAAAAAAAAAAAAAAA'
   logStartOffset = 0
   logEndOffset = 0
-  firstUnstableOffset = Infinity
+  unstableFrom = Infinity
   epochs: number[] = []
   config = { minInsyncReplicas: 1 } as LogConfig
   epochEnd = { leaderEpoch: -1, endOffset: -1 }
@@ -26,6 +26,9 @@ export class CountingLog {
       duplicate: false,
       size: records.length,
     }
+  }
+  firstUnstableOffset(): number {
+    return this.unstableFrom
   }
   startLeaderEpoch(epoch: number): void {
     this.epochs.push(epoch)

@@ -68,7 +68,7 @@ describe('Partition', () => {
   test('consumers read to the high watermark, READ_COMMITTED to the last stable offset, debuggers to the end', () => {
     const { log, partition } = hosted()
     for (let i = 0; i < 4; i++) partition.append(bytes, 'client', 1)
-    log.firstUnstableOffset = 2
+    log.unstableFrom = 2
     log.logEndOffset = 6
     const read = (change: Partial<ReadRequest>) => String(partition.read(readOf(change)).slice?.bytes)
     expect(read({})).toBe('0-4')

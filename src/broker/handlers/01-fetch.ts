@@ -117,11 +117,11 @@ function readOne(
   if (partition.isOffline) return readError(ErrorCode.KAFKA_STORAGE_ERROR)
   if (wanted.topicId !== null && wanted.topicId !== partition.topicId)
     return readError(ErrorCode.INCONSISTENT_TOPIC_ID)
-  const elsewhere = readElsewhere(services, asked, wanted, partition)
-  if (elsewhere !== null) return elsewhere
   const { request, context, replicaId } = asked
   const heldBack = isHeldBack(services.leaderQuota, partition, replicaId)
   try {
+    const elsewhere = readElsewhere(services, asked, wanted, partition)
+    if (elsewhere !== null) return elsewhere
     return partition.read({
       fetchOffset: wanted.fetchOffset,
       currentLeaderEpoch: Math.max(-1, wanted.currentLeaderEpoch),

@@ -14,8 +14,8 @@ export interface CleanableLog {
   readonly config: LogConfig
   readonly logStartOffset: number
   readonly logEndOffset: number
-  /** First offset of the oldest open transaction, else the log end. Throws DiskError. */
-  readonly firstUnstableOffset: number
+  /** First offset of the oldest transaction that is not settled below the high watermark, else the log end. Throws DiskError. */
+  firstUnstableOffset(highWatermark: number): number
   /** Oldest first; the last one is active. */
   readonly segments: readonly Segment[]
   /** Counts truncations, deletions of segments, the end of the log: what was read of it before may be gone. */

@@ -239,7 +239,7 @@ export class LogCleaner {
     const upToHighWatermark = cleanableRange({ ...state, lastStableOffset: highWatermark })
     // Open transactions are looked for last: it may take a replay of the log.
     if (!isDue(upToHighWatermark, config)) return null
-    const lastStableOffset = Math.min(highWatermark, log.firstUnstableOffset)
+    const lastStableOffset = Math.min(highWatermark, log.firstUnstableOffset(highWatermark))
     const range = cleanableRange({ ...state, lastStableOffset })
     return isDue(range, config) ? range : null
   }

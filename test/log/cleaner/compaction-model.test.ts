@@ -226,7 +226,7 @@ class Run {
 
   /** What a reader of committed records ends up with, by the log's own index of what was aborted. */
   checkState(held: ReturnType<Run['held']>): void {
-    const stableEnd = this.log.firstUnstableOffset
+    const stableEnd = this.log.firstUnstableOffset(this.log.logEndOffset)
     const expected = new Map<string, string>()
     const put = (state: Map<string, string>, key: string, value: string | null) => {
       if (value === null) state.delete(key)
