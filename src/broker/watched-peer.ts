@@ -19,16 +19,21 @@ export class WatchedPeer {
   #closed = false
   #retryMs = 0
   #looking = false
+  /** A port that has never been open says nothing: Kafka opens its own a second after it has registered. */
+  #wasConnected = false
   #timer: Timer | null = null
 
   /** Watches from the first connection on, which `watch` or a call of the peer's makes. */
   constructor(peer: Peer, timers: Timers) {
     this.#peer = peer
     this.#timers = timers
-    peer.onClosed(() => void this.#look())
+    peer.onClosed(() => {
+      this.#wasConnected = true
+      void this.#look()
+    })
   }
 
-  /** Runs each time the connection has ended and the port refuses another. Then it is looked again from time to time. */
+  /** Runs each time a connection that stood has ended and the port refuses another. Then it is looked again from time to time. */
   onLost(listener: () => void): void {
     this.#listeners.push(listener)
   }
@@ -52,7 +57,7 @@ export class WatchedPeer {
     const met = await this.#peer.probe()
     this.#looking = false
     if (this.#closed) return
-    if (met === 'REFUSED') for (const listener of this.#listeners) listener()
+    if (met === 'REFUSED' && this.#wasConnected) for (const listener of this.#listeners) listener()
     // Somebody listens, or is not reached: a process that ends closes its connections before its port.
     this.#timer = this.#timers.after(this.#retryMs, () => void this.#connect(met === null))
     this.#retryMs = Math.min(LAST_RETRY_MS, Math.max(FIRST_RETRY_MS, this.#retryMs * 2))
