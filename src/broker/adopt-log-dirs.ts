@@ -1,6 +1,7 @@
 /** The topics of log directories that another broker wrote are made known to a new coordination store (docs/handover.md). */
 import { isNewStore, writeAdoptedTopics } from '../controller/adopt-topics.ts'
 import { decideAdoption, type AdoptedTopic, type FoundPartition } from '../controller/decide/adopt-topics.ts'
+import { startProducerIdsAbove } from '../controller/producer-id-blocks.ts'
 import type { CoordinationSession } from '../env/coordination.ts'
 import type { Logger } from '../env/env.ts'
 import { LogDirError, toLogDirError } from '../log/log-dir-error.ts'
@@ -24,7 +25,7 @@ export async function adoptLogDirs(
   logger: Logger,
 ): Promise<void> {
   const { logs, topicConfigs, internalTopic } = parts
-  const { brokerId, producerIds } = parts.services
+  const { brokerId } = parts.services
   const found = [...logs.all()]
   if (found.length === 0 || !(await isNewStore(session))) return
   const offline = logs.logDirectories().find(({ online }) => !online)
@@ -39,7 +40,7 @@ export async function adoptLogDirs(
   for (const { name, reason } of refused)
     logger.log('warn', 'a topic of the log directories is not adopted', { topic: name, reason })
   for (const topic of topics) reportGaps(topic, logger)
-  await producerIds.startAbove(highestProducerId(found))
+  await startProducerIdsAbove(session, brokerId, highestProducerId(found))
   await writeAdoptedTopics(session, brokerId, topics, (name) => internalTopic(name)?.configs ?? KEEP_ALL)
   const names = new Set(topics.map(({ name }) => name))
   await topicConfigs.load(names)

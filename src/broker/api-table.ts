@@ -9,6 +9,7 @@ import { handleMetadata } from './handlers/03-metadata.ts'
 import { handleLeaderAndIsr } from './handlers/04-leader-and-isr.ts'
 import { handleStopReplica } from './handlers/05-stop-replica.ts'
 import { handleUpdateMetadata } from './handlers/06-update-metadata.ts'
+import { handleControlledShutdown } from './handlers/07-controlled-shutdown.ts'
 import { handleOffsetCommit } from './handlers/08-offset-commit.ts'
 import { handleOffsetFetch } from './handlers/09-offset-fetch.ts'
 import { handleFindCoordinator } from './handlers/10-find-coordinator.ts'
@@ -35,7 +36,9 @@ import { handleIncrementalAlterConfigs } from './handlers/44-incremental-alter-c
 import { handleAlterPartitionReassignments } from './handlers/45-alter-partition-reassignments.ts'
 import { handleListPartitionReassignments } from './handlers/46-list-partition-reassignments.ts'
 import { handleOffsetDelete } from './handlers/47-offset-delete.ts'
+import { handleAlterPartition } from './handlers/56-alter-partition.ts'
 import { handleDescribeCluster } from './handlers/60-describe-cluster.ts'
+import { handleAllocateProducerIds } from './handlers/67-allocate-producer-ids.ts'
 
 // A row's handler fits its own API's messages; the table as a whole forgets which.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -49,6 +52,7 @@ const handlers = new Map<number, AnyHandler>([
   [4, handleLeaderAndIsr],
   [5, handleStopReplica],
   [6, handleUpdateMetadata],
+  [7, handleControlledShutdown],
   [8, handleOffsetCommit],
   [9, handleOffsetFetch],
   [10, handleFindCoordinator],
@@ -75,7 +79,9 @@ const handlers = new Map<number, AnyHandler>([
   [45, handleAlterPartitionReassignments],
   [46, handleListPartitionReassignments],
   [47, handleOffsetDelete],
+  [56, handleAlterPartition],
   [60, handleDescribeCluster],
+  [67, handleAllocateProducerIds],
 ])
 
 export interface ApiRow {

@@ -11,7 +11,6 @@ import {
 } from '../coordinator/groups/config.ts'
 import type { CoordinationSession } from '../env/coordination.ts'
 import type { Env } from '../env/env.ts'
-import { NetworkError } from '../env/network.ts'
 import type { LogDirLocks } from '../log/log-dir-locks.ts'
 import type { CleanerSettings } from '../log/cleaner/log-cleaner.ts'
 import { createLogManager } from '../log/log-manager.ts'
@@ -22,7 +21,9 @@ import { advertisedApis } from './api-table.ts'
 import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
 import { ConfigAdmin } from './config/config-admin.ts'
 import { ControlPlane, localChannel } from './control-plane.ts'
+import { ControllerChannel } from './controller-channel.ts'
 import { FetchSessionCache } from './fetch-sessions.ts'
+import { followerFetchers } from './follower-fetchers.ts'
 import { leaderQuota } from './leader-quota.ts'
 import { MessageConversions } from './message-conversions.ts'
 import { MetadataCache } from './metadata-cache.ts'
@@ -33,9 +34,14 @@ import type { Services } from './services.ts'
 import { TopicConfigs } from './topic-configs.ts'
 import { OFFSETS_TOPIC } from './topic-names.ts'
 
+const UNCLEAN_ELECTION = 'unclean.leader.election.enable'
+/** Kafka's socket.connection.setup.timeout.ms, which its brokers take by default. */
+const CONNECT_TIMEOUT_MS = 10_000
+
 export interface Parts {
   readonly services: Services
   readonly controller: Controller
+  readonly toController: ControllerChannel
   readonly topicConfigs: TopicConfigs
   readonly groups: GroupCoordinator
   readonly logs: LogManager
@@ -60,7 +66,8 @@ export function buildParts(
   session: CoordinationSession,
   identity: Identity,
 ): Parts {
-  const { brokerId, clusterId } = identity
+  const { brokerId, clusterId, brokerEpoch } = identity
+  const listenerName = config.interBrokerListenerName()
   const { timers, clock, logger, random } = env
   const metadata = new MetadataCache(clusterId, timers)
   const conversions = new MessageConversions()
@@ -81,7 +88,8 @@ export function buildParts(
     },
     highWatermarkOf: (topic, partition) => replicas.highWatermarkOf(topic, partition),
   })
-  const replicas = new ReplicaManager({
+  const fetchers = followerFetchers(config, env, { brokerId, brokerEpoch, topicConfigs })
+  const replicas: ReplicaManager = new ReplicaManager({
     brokerId,
     logs,
     logger,
@@ -89,13 +97,15 @@ export function buildParts(
     configFor,
     maxMoveBytesPerSecond: () => config.get('replica.alter.log.dirs.io.max.bytes.per.second'),
     clock,
-    leaderAddress: () => undefined,
+    leaderAddress: (id) => {
+      const endpoint = metadata.broker(id)?.endpoints.get(listenerName)
+      return endpoint && { id, ...endpoint }
+    },
     isLive: (id) => metadata.broker(id) !== undefined,
     lagTimeMaxMs: () => config.get('replica.lag.time.max.ms'),
-    brokerEpoch: () => -1,
-    // Until there is a way to a controller elsewhere nobody has followers.
-    alterPartition: () => Promise.reject(new NetworkError('UNREACHABLE', 'there is no way to a controller')),
-    fetchers: null,
+    brokerEpoch,
+    alterPartition: (request) => toController.alterPartition(request),
+    fetchers,
     listener: {
       elected: (topic, partition, epoch) => {
         if (topic === OFFSETS_TOPIC) groups.onElected(partition, epoch)
@@ -106,7 +116,7 @@ export function buildParts(
     },
   })
   const controlPlane: ControlPlane = new ControlPlane({
-    brokerEpoch: identity.brokerEpoch,
+    brokerEpoch,
     metadata,
     replicas,
     topicConfigs,
@@ -127,6 +137,19 @@ export function buildParts(
     logger,
     channelTo: channels(config, env, { brokerId, controlPlane }),
     settings: controllerSettings(config),
+  })
+  metadata.onChange(({ brokersChanged }) => {
+    if (brokersChanged) replicas.brokersChanged()
+  })
+  const toController = new ControllerChannel({
+    env,
+    brokerId,
+    brokerEpoch,
+    metadata,
+    controller,
+    listenerName,
+    requestTimeoutMs: config.get('controller.socket.timeout.ms'),
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
   })
   const settings = topicSettings(config, identity.isAlone)
   const topics = new TopicAdmin({
@@ -149,16 +172,19 @@ export function buildParts(
     onTopicConfigChange: (topic, overrides) => {
       topicConfigs.set(topic, overrides)
       replicas.topicConfigChanged(topic)
+      if (overrides[UNCLEAN_ELECTION] === 'true') controller.uncleanElectionEnabled()
     },
-    onBrokerConfigChange: () => {
+    onBrokerConfigChange: (keys) => {
       topicConfigs.brokerChanged()
       replicas.allTopicConfigsChanged()
+      fetchers.settingsChanged()
+      if (keys.includes(UNCLEAN_ELECTION) && config.get(UNCLEAN_ELECTION)) controller.uncleanElectionEnabled()
     },
   })
   const randomId = (): number => random.bytes(4).readUInt32BE(0) & 0x7fffffff
   const slots = config.get('max.incremental.fetch.session.cache.slots')
   const fetchSessions = new FetchSessionCache(slots, () => clock.monotonicMs(), randomId)
-  const producerIds = new ProducerIds(session, brokerId)
+  const producerIds = new ProducerIds(() => toController.allocateProducerIds())
   const services: Services = {
     env,
     brokerId,
@@ -179,11 +205,8 @@ export function buildParts(
     advertisedApis,
   }
   const { internalTopic } = settings
-  return { services, controller, topicConfigs, groups, logs, configAdmin, internalTopic }
+  return { services, controller, toController, topicConfigs, groups, logs, configAdmin, internalTopic }
 }
-
-/** Where brokers answer brokers may be slow to connect. */
-const CONNECT_TIMEOUT_MS = 10_000
 
 /** The controller's ways to brokers: a function call to its own, a connection to any other. */
 function channels(

@@ -11,6 +11,7 @@ import { adoptLogDirs } from './adopt-log-dirs.ts'
 import { buildParts, type Parts } from './broker-parts.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
 import { ConfigError } from './config/config-types.ts'
+import { shutDownControlled } from './controlled-shutdown.ts'
 import { createDispatch } from './dispatch.ts'
 import { identify } from './identity.ts'
 import { noteLastSession, readLastSessions } from './last-session.ts'
@@ -95,6 +96,7 @@ export class Broker {
       const listeners = await listen(config, server)
       undo.push(() => parts.groups.stop())
       undo.push(() => parts.controller.stop())
+      undo.push(() => parts.toController.stop())
       await join(config, { membership, parts, listeners, server, isAlone })
       await createTopics(parts, options.topics ?? [])
       server.serve()
@@ -107,17 +109,41 @@ export class Broker {
     }
   }
 
+  /** The czxid of its registration; another one after its session has expired. */
+  get epoch(): number {
+    return this.world.membership.epoch
+  }
+
+  /** Of its session with the coordination service. */
+  get sessionId(): bigint {
+    return this.world.session.id
+  }
+
   /** Closes connections, flushes, leaves the marker of a clean stop. Safe to call twice. */
   stop(): Promise<void> {
     this.stopping ??= this.shutDown()
     return this.stopping
   }
 
+  /** Leaderships go to other brokers, where there are any. */
+  private async handOver(): Promise<void> {
+    const { toController, services } = this.parts
+    const { config, env, metadata } = services
+    if (!config.get('controlled.shutdown.enable') || metadata.brokerCount <= 1) return
+    const settings = {
+      maxRetries: config.get('controlled.shutdown.max.retries'),
+      retryBackoffMs: config.get('controlled.shutdown.retry.backoff.ms'),
+    }
+    await shutDownControlled(toController, settings, env)
+  }
+
   private async shutDown(): Promise<void> {
     const { session, membership, locks } = this.world
+    await this.handOver()
     membership.stop()
     await this.server.stop()
     this.parts.groups.stop()
+    this.parts.toController.stop()
     await this.parts.controller.stop()
     await stopLogs(this.parts)
     await session.close()

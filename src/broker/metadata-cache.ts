@@ -41,6 +41,7 @@ export interface MetadataChange {
   /** Topics that are new, changed or gone. */
   readonly topics: ReadonlySet<string>
   readonly brokersChanged: boolean
+  readonly controllerChanged: boolean
 }
 
 interface Waiting {
@@ -129,14 +130,15 @@ export class MetadataCache {
   }
 
   updateMetadata(controllerId: number, update: MetadataUpdate): void {
+    const controllerChanged = this.#controllerId !== controllerId
     this.#controllerId = controllerId
     const brokersChanged = this.#setBrokers(update.brokers)
     const changed = new Set<string>()
     this.#forget(update.partitions, changed)
     this.#merge(update.partitions, changed)
     if (brokersChanged) this.#refreshOfflineReplicas(changed)
-    if (changed.size > 0 || brokersChanged)
-      for (const listener of this.#listeners) listener({ topics: changed, brokersChanged })
+    if (changed.size > 0 || brokersChanged || controllerChanged)
+      for (const listener of this.#listeners) listener({ topics: changed, brokersChanged, controllerChanged })
     for (const waiting of [...this.#waiting]) if (waiting.predicate()) waiting.finish(true)
   }
 
@@ -157,7 +159,9 @@ export class MetadataCache {
       this.#topics.set(name, { ...topic, partitions })
       topics.add(name)
     }
-    if (topics.size > 0) for (const listener of this.#listeners) listener({ topics, brokersChanged: false })
+    if (topics.size === 0) return
+    for (const listener of this.#listeners)
+      listener({ topics, brokersChanged: false, controllerChanged: false })
   }
 
   #setBrokers(brokers: MetadataUpdate['brokers']): boolean {

@@ -1,66 +1,61 @@
-/** Producer ids, in blocks of 1000 that the cluster hands out (/latest_producer_id_block, compare-and-set). */
-import type { CoordinationSession } from '../env/coordination.ts'
+/** Producer ids for this broker's producers, out of blocks of 1000 that the controller hands out (KIP-730). */
 import { CoordinationError } from '../env/coordination.ts'
+import { NetworkError } from '../env/network.ts'
+import type { AllocatedProducerIds } from '../controller/producer-id-blocks.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
 
-const PATH = '/latest_producer_id_block'
-const BLOCK_SIZE = 1000
+/** A block that is used up so far is followed by another before anybody has to wait. As in Kafka's RPCProducerIdManager. */
+const PREFETCH_AT = 0.9
 
+/** Ids from `next` up to but not including `end`. */
 interface Block {
-  readonly version: 1
-  readonly broker: number
-  readonly block_start: string
-  readonly block_end: string
+  next: number
+  readonly end: number
+  readonly prefetchFrom: number
 }
 
 export class ProducerIds {
-  private readonly session: CoordinationSession
-  private readonly brokerId: number
-  private next = 0
-  private end = -1
-  private claiming: Promise<void> | null = null
+  /** One attempt. Rejects with NetworkError and CoordinationError. */
+  readonly #ask: () => Promise<AllocatedProducerIds>
+  #block: Block = { next: 0, end: 0, prefetchFrom: 0 }
+  #following: Block | null = null
+  #asking: Promise<boolean> | null = null
 
-  constructor(session: CoordinationSession, brokerId: number) {
-    this.session = session
-    this.brokerId = brokerId
+  constructor(ask: () => Promise<AllocatedProducerIds>) {
+    this.#ask = ask
   }
 
-  /** An id that no producer of this cluster has had. Rejects with CoordinationError. */
-  async allocate(): Promise<number> {
-    while (this.next > this.end) await (this.claiming ??= this.claim().finally(() => (this.claiming = null)))
-    return this.next++
+  /** An id that no producer of this cluster has had; null: none is to be had now, and may be soon. */
+  async allocate(): Promise<number | null> {
+    while (this.#isUsedUp()) if (!(await this.#askOnce())) return null
+    if (this.#block.next === this.#block.end) {
+      this.#block = this.#following!
+      this.#following = null
+    }
+    const id = this.#block.next++
+    if (id >= this.#block.prefetchFrom && this.#following === null) void this.#askOnce()
+    return id
   }
 
-  /**
-   * For a store that has handed out none: the ids up to `producerId` (-1: none) are in use, and so may be some above it in
-   * its block, or in the one after. Rejects with CoordinationError.
-   */
-  async startAbove(producerId: number): Promise<void> {
-    if (producerId < 0) return
-    const end = (Math.floor(producerId / BLOCK_SIZE) + 2) * BLOCK_SIZE - 1
-    await this.session.set(PATH, this.encode(end))
+  #isUsedUp(): boolean {
+    return this.#block.next === this.#block.end && this.#following === null
   }
 
-  private encode(end: number): Buffer {
-    const start = end - BLOCK_SIZE + 1
-    const block: Block = { version: 1, broker: this.brokerId, block_start: `${start}`, block_end: `${end}` }
-    return Buffer.from(JSON.stringify(block))
+  #askOnce(): Promise<boolean> {
+    return (this.#asking ??= this.#fill().finally(() => (this.#asking = null)))
   }
 
-  private async claim(): Promise<void> {
-    for (;;) {
-      const { data, stat } = await this.session.get(PATH)
-      const latest = data && data.length > 0 ? (JSON.parse(data.toString()) as Block) : null
-      const start = latest ? Number(latest.block_end) + 1 : 0
-      const end = start + BLOCK_SIZE - 1
-      try {
-        await this.session.set(PATH, this.encode(end), stat.version)
-      } catch (error) {
-        if (error instanceof CoordinationError && error.code === 'BAD_VERSION') continue
-        throw error
-      }
-      this.next = start
-      this.end = end
-      return
+  /** False: none came. */
+  async #fill(): Promise<boolean> {
+    try {
+      const { error, firstId, count } = await this.#ask()
+      if (error !== ErrorCode.NONE) return false
+      const prefetchFrom = firstId + Math.floor(count * PREFETCH_AT)
+      this.#following = { next: firstId, end: firstId + count, prefetchFrom }
+      return true
+    } catch (error) {
+      if (!(error instanceof NetworkError || error instanceof CoordinationError)) throw error
+      return false
     }
   }
 }

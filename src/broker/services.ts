@@ -25,7 +25,7 @@ export interface Services {
   readonly metadata: MetadataCache
   /** Creating and deleting topics, adding partitions. */
   readonly topics: TopicAdmin
-  /** What the controller says. */
+  /** What the controller of the cluster says. */
   readonly controlPlane: ControlPlane
   /** What its APIs ask is answered NOT_CONTROLLER where this broker is not the controller. */
   readonly controller: Controller

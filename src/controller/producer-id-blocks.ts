@@ -29,6 +29,21 @@ export async function allocateProducerIds(
   return { error: ErrorCode.NONE, firstId, count: PRODUCER_ID_BLOCK_SIZE }
 }
 
+/**
+ * For a store that has handed out none: the ids up to `producerId` (-1: none) are in use, and so may be some above it in its
+ * block, or in the one after. Rejects with CoordinationError.
+ */
+export async function startProducerIdsAbove(
+  session: CoordinationSession,
+  broker: number,
+  producerId: number,
+): Promise<void> {
+  if (producerId < 0) return
+  const lastId = (Math.floor(producerId / PRODUCER_ID_BLOCK_SIZE) + 2) * PRODUCER_ID_BLOCK_SIZE - 1
+  const firstId = lastId - PRODUCER_ID_BLOCK_SIZE + 1
+  await session.set(PRODUCER_ID_BLOCK_PATH, encodeProducerIdBlock({ broker, firstId, lastId }))
+}
+
 /** By compare and set alone, as Kafka does: whoever writes, no id is in two blocks. */
 async function claimBlock(session: CoordinationSession, broker: number): Promise<number> {
   for (;;) {

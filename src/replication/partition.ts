@@ -229,6 +229,11 @@ export class Partition implements FollowedPartition {
     if (follower.logStartOffset > logStartOffset) this.#wakeLowWatermarkWaiters()
   }
 
+  /** Brokers have come or gone: one that is gone is not waited for. */
+  brokersChanged(): void {
+    if (this.#leadership !== null) this.#advanceHighWatermark()
+  }
+
   /** Leaves out of the in-sync set who has not been caught up for replica.lag.time.max.ms. */
   shrinkIsr(): void {
     if (this.#leadership !== null) this.#propose(this.#leadership.shrink(this.log.logEndOffset))
@@ -249,8 +254,10 @@ export class Partition implements FollowedPartition {
   #isrAnswered(leadership: Leadership, pending: PendingIsr, outcome: IsrOutcome): void {
     if (!('isr' in outcome)) {
       const { error } = outcome
-      if (NOT_DONE.includes(error)) leadership.revert()
-      else if (!AWAITS_CONTROLLER.includes(error)) this.#propose(pending)
+      if (NOT_DONE.includes(error)) {
+        leadership.revert()
+        this.#advanceHighWatermark()
+      } else if (!AWAITS_CONTROLLER.includes(error)) this.#propose(pending)
       return
     }
     if (outcome.leaderEpoch !== this.leaderEpoch || outcome.partitionEpoch < this.partitionEpoch) return

@@ -196,8 +196,9 @@ export class ReplicaManager {
     })
   }
 
-  /** Brokers have come: leaders whose address was not known may be among them. */
+  /** Brokers have come or gone: leaders whose address was not known may be among them, or followers that were waited for. */
   brokersChanged(): void {
+    for (const partition of this.all()) partition.brokersChanged()
     for (const partition of [...this.#leaderless]) {
       this.#leaderless.delete(partition)
       this.#startFetching(partition)

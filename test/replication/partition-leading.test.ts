@@ -56,6 +56,32 @@ describe('the high watermark', () => {
     expect(partition.highWatermark).toBe(2)
   })
 
+  test('that waited for a follower moves when it is known to be gone', () => {
+    const world = three([BROKER])
+    const { host, partition } = world
+    host.nowMs = 1
+    fetch(world, 2, 0)
+    host.answer({ error: ErrorCode.INELIGIBLE_REPLICA })
+    append(world)
+    host.dead.add(2)
+    expect(partition.highWatermark).toBe(0)
+    partition.brokersChanged()
+    expect(partition.highWatermark).toBe(1)
+  })
+
+  test('that waited for a follower to be let in moves when it is not let in, and gone', () => {
+    const world = three([BROKER])
+    const { host, partition } = world
+    host.nowMs = 1
+    fetch(world, 2, 0)
+    append(world)
+    host.dead.add(2)
+    partition.brokersChanged()
+    expect(partition.highWatermark).toBe(0)
+    host.answer({ error: ErrorCode.INELIGIBLE_REPLICA })
+    expect(partition.highWatermark).toBe(1)
+  })
+
   test('stands while the set is smaller than min.insync.replicas', () => {
     const world = three([BROKER])
     world.log.config = { minInsyncReplicas: 2 } as LogConfig

@@ -113,14 +113,13 @@ export const topicKeys = {
     true,
     "Whether a broker whose process is gone is replaced before its session ends. Odradek's own (docs/decisions/0013-fast-failover.md).",
   ),
-  'controlled.shutdown.enable': bool(
-    true,
-    'Whether a stopping broker hands its leaders over first.',
-    accepted,
+  'controlled.shutdown.enable': bool(true, 'Whether a stopping broker hands its leaders over first.'),
+  'controlled.shutdown.max.retries': int(3, 'Further attempts of a controlled shutdown.'),
+  'controlled.shutdown.retry.backoff.ms': long(5000, 'Wait between those attempts.'),
+  'controller.socket.timeout.ms': int(
+    30000,
+    'Longest wait of the controller for a broker, and of a broker for the controller.',
   ),
-  'controlled.shutdown.max.retries': int(3, 'Attempts of a controlled shutdown.', accepted),
-  'controlled.shutdown.retry.backoff.ms': long(5000, 'Wait between those attempts.', accepted),
-  'controller.socket.timeout.ms': int(30000, 'Longest wait of the controller for a broker.', accepted),
   'controller.quota.window.num': int(11, 'Samples of the controller quota.', { ...accepted, min: 1 }),
   'controller.quota.window.size.seconds': int(1, 'Length of a sample.', { ...accepted, min: 1 }),
 }

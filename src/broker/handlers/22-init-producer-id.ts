@@ -3,7 +3,6 @@
  * which matter to transactions only.
  * Not here: transactional ids (INVALID_REQUEST until transactions are served).
  */
-import { CoordinationError } from '../../env/coordination.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type {
   InitProducerIdRequest,
@@ -27,11 +26,8 @@ export async function handleInitProducerId(
   const { transactionalId, producerId: currentId, producerEpoch: currentEpoch } = request
   if ((currentId === NONE) !== (currentEpoch === NONE)) return refused(ErrorCode.INVALID_REQUEST)
   if (transactionalId !== null) return refused(ErrorCode.INVALID_REQUEST)
-  try {
-    const producerId = await services.producerIds.allocate()
-    return { errorCode: ErrorCode.NONE, producerId, producerEpoch: 0 }
-  } catch (error) {
-    if (!(error instanceof CoordinationError)) throw error
-    return refused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-  }
+  const id = await services.producerIds.allocate()
+  // As Kafka while its broker waits for the controller: producers ask again.
+  if (id === null) return refused(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+  return { errorCode: ErrorCode.NONE, producerId: id, producerEpoch: 0 }
 }

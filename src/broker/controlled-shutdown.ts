@@ -1,0 +1,59 @@
+/**
+ * Before a broker stops it asks the controller to move its leaderships to others (controlled.shutdown.*): clients then find
+ * the new leaders waiting. It is asked until nothing is left that can be moved, or for `maxRetries` more times.
+ */
+import { NetworkError } from '../env/network.ts'
+import type { Logger, Timers } from '../env/env.ts'
+import { ErrorCode, errorName } from '../protocol/error-codes.ts'
+import type { ControllerChannel } from './controller-channel.ts'
+
+export interface ControlledShutdownSettings {
+  /** controlled.shutdown.max.retries */
+  readonly maxRetries: number
+  /** controlled.shutdown.retry.backoff.ms */
+  readonly retryBackoffMs: number
+}
+
+/** After a controller that is not there (any more): another one is elected, and becomes known. */
+const NO_CONTROLLER_BACKOFF_MS = 100
+
+/** False: the broker stops with leaderships that others could have had. */
+export async function shutDownControlled(
+  channel: Pick<ControllerChannel, 'controlledShutdown'>,
+  settings: ControlledShutdownSettings,
+  { timers, logger }: { readonly timers: Timers; readonly logger: Logger },
+): Promise<boolean> {
+  for (let attempt = 0; attempt <= settings.maxRetries; attempt++) {
+    const outcome = await ask(channel)
+    if (outcome.left === 0) return true
+    logger.log('warn', 'a controlled shutdown has not moved all leaderships', {
+      partitions: outcome.left ?? 'unknown',
+      reason: outcome.reason,
+    })
+    if (attempt === settings.maxRetries) break
+    const backoffMs = outcome.hasNoController
+      ? Math.min(NO_CONTROLLER_BACKOFF_MS, settings.retryBackoffMs)
+      : settings.retryBackoffMs
+    await new Promise<void>((resolve) => timers.after(backoffMs, resolve))
+  }
+  return false
+}
+
+interface Outcome {
+  /** Leaderships that are still here; null: not known. */
+  readonly left: number | null
+  readonly reason: string
+  readonly hasNoController: boolean
+}
+
+async function ask(channel: Pick<ControllerChannel, 'controlledShutdown'>): Promise<Outcome> {
+  try {
+    const { error, remaining } = await channel.controlledShutdown()
+    if (error === ErrorCode.NONE)
+      return { left: remaining.length, reason: 'they have no other in-sync replica', hasNoController: false }
+    return { left: null, reason: errorName(error), hasNoController: error === ErrorCode.NOT_CONTROLLER }
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error
+    return { left: null, reason: error.message, hasNoController: true }
+  }
+}
