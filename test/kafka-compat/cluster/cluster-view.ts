@@ -12,6 +12,7 @@ export interface PartitionView {
 
 export class ClusterView {
   readonly #servers: readonly ServerAddress[]
+  #connection: Promise<ZookeeperConnection> | null = null
 
   constructor({ ensemble }: Pick<Cluster, 'ensemble'>) {
     this.#servers = ensemble.servers.map(({ place, port }) => ({ host: place.host, port }))
@@ -37,23 +38,9 @@ export class ClusterView {
   /** All partitions of all topics that have a state. */
   partitions(): Promise<PartitionView[]> {
     return this.#with(async (connection) => {
-      const views: PartitionView[] = []
-      for (const topic of (await connection.children('/brokers/topics')).sort()) {
-        const numbers = await connection.children(`/brokers/topics/${topic}/partitions`)
-        for (const partition of numbers.map(Number).sort((a, b) => a - b)) {
-          const znode = await connection.get(`/brokers/topics/${topic}/partitions/${partition}/state`)
-          if (znode === null) continue
-          const state = JSON.parse(znode.data.toString()) as Record<string, never>
-          views.push({
-            topic,
-            partition,
-            leader: state.leader,
-            leaderEpoch: state.leader_epoch,
-            isr: state.isr,
-          })
-        }
-      }
-      return views
+      const topics = (await connection.children('/brokers/topics')).sort()
+      const views = await Promise.all(topics.map((topic) => partitionsOf(connection, topic)))
+      return views.flat()
     })
   }
 
@@ -73,14 +60,31 @@ export class ClusterView {
     return true
   }
 
+  /** Reads share a connection. One that was idle may have lost its session: that is tried once more on another. */
   async #with<T>(read: (connection: ZookeeperConnection) => Promise<T>): Promise<T> {
-    const connection = await ZookeeperConnection.open(this.#servers)
+    const isReused = this.#connection !== null
+    const connection = (this.#connection ??= ZookeeperConnection.open(this.#servers))
     try {
-      return await read(connection)
-    } finally {
-      await connection.close().catch(() => undefined)
+      return await read(await connection)
+    } catch (error) {
+      if (this.#connection === connection) this.#connection = null
+      connection.then((each) => each.destroy()).catch(() => undefined)
+      if (!isReused) throw error
     }
+    return this.#with(read)
   }
+}
+
+async function partitionsOf(connection: ZookeeperConnection, topic: string): Promise<PartitionView[]> {
+  const path = `/brokers/topics/${topic}/partitions`
+  const numbers = (await connection.children(path)).map(Number).sort((a, b) => a - b)
+  const znodes = await Promise.all(numbers.map((number) => connection.get(`${path}/${number}/state`)))
+  return numbers.flatMap((partition, i) => {
+    const znode = znodes[i]
+    if (znode === null) return []
+    const state = JSON.parse(znode.data.toString()) as Record<string, never>
+    return [{ topic, partition, leader: state.leader, leaderEpoch: state.leader_epoch, isr: state.isr }]
+  })
 }
 
 /** Java's String.hashCode, its sign bit taken away, over the partitions of __consumer_offsets. */

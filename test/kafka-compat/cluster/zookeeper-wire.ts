@@ -115,6 +115,11 @@ export class ZookeeperConnection {
   }
 
   /** `rest` is what follows the path. */
+  /** Leaves the session to its expiry. */
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
   async #request(type: number, path: string, rest: Buffer = noWatch): Promise<Buffer | null> {
     const name = Buffer.from(path)
     const frame = Buffer.alloc(8 + 4 + name.length + rest.length)

@@ -16,6 +16,8 @@ const JVM = [
   '-XX:TieredStopAtLevel=1',
   '-Dzookeeper.admin.enableServer=false',
   '-Dzookeeper.enforceQuota=true',
+  // Servers are killed, machines are not: what was written is there after a kill without being synced.
+  '-Dzookeeper.forceSync=no',
 ]
 /** Sessions live between 2 and 20 ticks; servers part from a leader that is silent for 10. */
 const TICK_MS = 200
