@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { apiTable } from '../../../src/broker/api-table.ts'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
+import { apiByKey } from '../../../src/protocol/messages/index.ts'
 import { apiVersionsApi } from '../../../src/protocol/messages/18-api-versions.ts'
 import { useBroker } from '../use-broker.ts'
 
@@ -16,8 +16,8 @@ test.each([0, 1, 2, 3, 4])(
     const told = new Map(
       reply.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, [minVersion, maxVersion]]),
     )
-    expect([...told.keys()].sort((a, b) => a - b)).toEqual([...apiTable.keys()].sort((a, b) => a - b))
-    for (const { api } of apiTable.values()) expect(told.get(api.key)).toEqual(api.versions)
+    expect([...told.keys()].sort((a, b) => a - b)).toEqual([...apiByKey.keys()].sort((a, b) => a - b))
+    for (const api of apiByKey.values()) expect(told.get(api.key)).toEqual(api.versions)
   },
 )
 

@@ -2,10 +2,9 @@
 import type { KnownDifference } from './compare.ts'
 import { settingsNotListed } from './settings-not-listed.ts'
 
-/** The APIs of a ZooKeeper-mode broker that we do not serve: between brokers, transactions, security, quotas. */
+/** The APIs of a ZooKeeper-mode broker that we do not serve: transactions, security, quotas. */
 const notServed = [
-  7, 17, 24, 25, 26, 27, 28, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51, 56, 57, 58, 61, 65, 66, 67, 68,
-  69,
+  17, 24, 25, 26, 27, 28, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51, 57, 58, 61, 65, 66, 68, 69,
 ]
 
 const cluster: KnownDifference[] = [
@@ -13,7 +12,7 @@ const cluster: KnownDifference[] = [
     scenario: /ApiVersions|Unknown versions|Produce v/,
     at: new RegExp(` apiKeys\\.(${notServed.join('|')})$`),
     odradek: undefined,
-    reason: 'not served in this release: inter-broker requests, transactions, security, quotas',
+    reason: 'not served in this release: transactions, security, quotas',
   },
   {
     scenario: /ApiVersions|Unknown versions|Produce v/,
