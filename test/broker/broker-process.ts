@@ -2,9 +2,10 @@
 import { Broker, type StartOptions } from '../../src/broker/broker.ts'
 import { BrokerConfig, type Properties } from '../../src/broker/config/broker-config.ts'
 import { createEmbeddedCoordination } from '../../src/coordination/embedded.ts'
+import type { Coordination } from '../../src/env/coordination.ts'
 import { DiskError, type Disk } from '../../src/env/disk.ts'
 import type { Timer, Timers } from '../../src/env/env.ts'
-import type { Connection, Listening, Network } from '../../src/env/network.ts'
+import type { Connection, ConnectionEvents, Listening, Network } from '../../src/env/network.ts'
 import { nodeClock, nodeRandom, nodeTimers } from '../../src/env/node/clock.ts'
 import { createNodeNetwork } from '../../src/env/node/network.ts'
 import { WireClient } from './wire-client.ts'
@@ -37,11 +38,16 @@ export interface WaitingTimer {
   fire(): void
 }
 
+export interface ProcessOptions extends StartOptions {
+  /** Shared by the brokers of a cluster; without it the broker has one of its own. */
+  readonly coordination?: Coordination
+}
+
 /** Starts a broker on this disk, with real time and sockets. Its data is in /data unless `log.dirs` says otherwise. */
 export async function startProcess(
   disk: Disk,
   properties: Properties = {},
-  options: StartOptions = {},
+  options: ProcessOptions = {},
 ): Promise<BrokerProcess> {
   const life = new Life()
   const lines: string[] = []
@@ -59,7 +65,10 @@ export async function startProcess(
   }
   const all = { listeners: 'PLAINTEXT://127.0.0.1:0', 'log.dirs': DATA_DIRECTORY, ...properties }
   const config = new BrokerConfig(all, { profile: 'development' })
-  const coordination = createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
+  const own = options.coordination
+    ? null
+    : createEmbeddedCoordination({ ...env, directory: config.logDirs()[0] })
+  const coordination = life.coordination(options.coordination ?? own!)
   const onBug = (error: unknown): void => void bugs.push(error)
   const broker = await Broker.start(config, { ...env, coordination }, { onBug, ...options })
   const clients: WireClient[] = []
@@ -80,7 +89,7 @@ export async function startProcess(
       closeClients()
       if (life.isOver) return
       await broker.stop()
-      await coordination.close()
+      await own?.close()
     },
     kill() {
       closeClients()
@@ -88,6 +97,9 @@ export async function startProcess(
     },
   }
 }
+
+/** What a process asks for in its death is not answered. */
+const never = <T>(): Promise<T> => new Promise<T>(() => undefined)
 
 /** What one process has of the world; after `end` it has nothing any more. */
 class Life {
@@ -169,23 +181,36 @@ class Life {
   network(): Network {
     const network = createNodeNetwork()
     return {
-      connect: (options, onConnection) => network.connect(options, onConnection),
+      connect: async (options, onConnection) => {
+        if (this.#over) return never()
+        const connection = await network.connect(options, (made) => this.#during(made, onConnection(made)))
+        if (this.#over) connection.destroy()
+        return connection
+      },
       listen: async (options, onConnection) => {
-        const listening = await network.listen(options, (connection) => {
-          this.#connections.add(connection)
-          const events = onConnection(connection)
-          return {
-            data: (chunk) => events.data(chunk),
-            drain: () => events.drain?.(),
-            closed: (reason) => {
-              this.#connections.delete(connection)
-              if (!this.#over) events.closed(reason)
-            },
-          }
-        })
+        const listening = await network.listen(options, (made) => this.#during(made, onConnection(made)))
         this.#listenings.push(listening)
         return listening
       },
     }
+  }
+
+  #during(connection: Connection, events: ConnectionEvents): ConnectionEvents {
+    this.#connections.add(connection)
+    return {
+      data: (chunk) => {
+        if (!this.#over) events.data(chunk)
+      },
+      drain: () => events.drain?.(),
+      closed: (reason) => {
+        this.#connections.delete(connection)
+        if (!this.#over) events.closed(reason)
+      },
+    }
+  }
+
+  /** A session is not closed by a death: it stays until the service expires it, and no other one is opened. */
+  coordination(coordination: Coordination): Coordination {
+    return { connect: (options) => (this.#over ? never() : coordination.connect(options)) }
   }
 }

@@ -201,7 +201,7 @@ export class Fetcher {
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error
       this.#session.failed()
-      if (channel !== this.#channel) return 'interrupted'
+      if (channel !== this.#channel || this.#stopped) return 'interrupted'
       this.#failures++
       this.#logFailure(error.message)
       return null
