@@ -28,6 +28,7 @@ export function leaderChannels(env: PeerEnv, settings: LeaderChannelSettings): L
         requestTimeoutMs: settings.socketTimeoutMs,
         connectTimeoutMs: settings.connectTimeoutMs,
         maxResponseBytes: settings.maxResponseBytes,
+        reusesAnswers: true,
       },
     )
     return {

@@ -10,7 +10,10 @@ export type FetchAnswer = Decoded<(typeof fetchApi)['response']['fields']>
 export type ListOffsetsAnswer = Decoded<(typeof listOffsetsApi)['response']['fields']>
 
 export interface LeaderChannel {
-  /** `usesTopicIds`: topics go by id (Fetch 17), else by name (12). `records` of the answer stay valid: they are the caller's. */
+  /**
+   * `usesTopicIds`: topics go by id (Fetch 17), else by name (12). `records` of the answer are valid until something else is
+   * asked.
+   */
   fetch(request: FetchRequest, usesTopicIds: boolean): Promise<FetchAnswer>
   listOffsets(request: ListOffsetsRequest): Promise<ListOffsetsAnswer>
   /** What is under way rejects. */

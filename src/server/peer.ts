@@ -18,7 +18,8 @@ import { decodeResponse, encodeRequest, readCorrelationId } from '../protocol/fr
 import { apiVersionsApi } from '../protocol/messages/18-api-versions.ts'
 import { MalformedMessageError } from '../protocol/reader.ts'
 import type { AnyApi, Decoded, Encodable } from '../protocol/schema.ts'
-import { FrameAssembler, FrameBufferPool } from './frame-assembler.ts'
+import { type AnswerBuffers, KeptAnswers, ReusedAnswers } from './answer-buffers.ts'
+import { FrameAssembler } from './frame-assembler.ts'
 
 /** Calls of one peer that wait for their answers. Our own parts have one or a few each: more is a bug. */
 export const MAX_WAITING_CALLS = 1024
@@ -40,6 +41,8 @@ export interface PeerOptions {
   readonly connectTimeoutMs: number
   /** A longer answer closes the connection. */
   readonly maxResponseBytes: number
+  /** An answer's bytes are valid until the next one comes: for who has one call under way at a time, and looks at once. */
+  readonly reusesAnswers?: boolean
 }
 
 export type PeerEnv = { readonly network: Network; readonly clock: Clock; readonly timers: Timers }
@@ -55,21 +58,11 @@ interface Call {
   reject(error: NetworkError): void
 }
 
-/** Frames that arrive in pieces are put together in memory that is theirs, and becomes the answer's. */
-class OwnBuffers extends FrameBufferPool {
-  override take(size: number): Buffer {
-    return Buffer.allocUnsafeSlow(size)
-  }
-
-  override give(): void {
-    // The answer's slices live on in it.
-  }
-}
-
 export class Peer {
   readonly address: PeerAddress
   readonly #env: PeerEnv
   readonly #options: PeerOptions
+  readonly #buffers: AnswerBuffers
   readonly #closedListeners: ((error: NetworkError) => void)[] = []
   /** In the order of their correlation ids and of their deadlines. */
   #calls: Call[] = []
@@ -84,6 +77,7 @@ export class Peer {
     this.#env = env
     this.address = address
     this.#options = options
+    this.#buffers = options.reusesAnswers ? new ReusedAnswers() : new KeptAnswers()
   }
 
   get isConnected(): boolean {
@@ -92,7 +86,7 @@ export class Peer {
 
   /**
    * Rejects with NetworkError: whether the peer has acted on the request is not known then, unless the code is REFUSED.
-   * The answer's bytes are the caller's to keep. `request` must not change before the answer.
+   * The answer's bytes are the caller's to keep, unless the peer reuses answers. `request` must not change before the answer.
    */
   call<A extends AnyApi>(
     api: A,
@@ -165,7 +159,7 @@ export class Peer {
   }
 
   #connect(): void {
-    const link: Link = new Link(this.#options.maxResponseBytes, {
+    const link: Link = new Link(this.#options.maxResponseBytes, this.#buffers, {
       answer: (frame) => link === this.#link && this.#answered(frame),
       failed: (reason) => void (link === this.#link && this.#drop(this.#error('CLOSED', reason))),
     })
@@ -272,10 +266,10 @@ class Link implements ConnectionEvents {
   /** The memory that the next read will overwrite. */
   #borrowed: ArrayBufferLike | null = null
 
-  constructor(maxResponseBytes: number, events: LinkEvents) {
+  constructor(maxResponseBytes: number, buffers: AnswerBuffers, events: LinkEvents) {
     this.#events = events
-    this.#frames = new FrameAssembler(maxResponseBytes, new OwnBuffers(), {
-      frame: (frame) => events.answer(frame.buffer === this.#borrowed ? Buffer.from(frame) : frame),
+    this.#frames = new FrameAssembler(maxResponseBytes, buffers, {
+      frame: (frame) => events.answer(frame.buffer === this.#borrowed ? buffers.copyOf(frame) : frame),
       fault: ({ length }) =>
         events.failed(`an answer of ${length} bytes; at most ${maxResponseBytes} are taken`),
     })

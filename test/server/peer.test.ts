@@ -8,6 +8,7 @@ import { encodeResponse, readRequestHeader } from '../../src/protocol/frame.ts'
 import { fetchApi } from '../../src/protocol/messages/01-fetch.ts'
 import { apiVersionsApi } from '../../src/protocol/messages/18-api-versions.ts'
 import { heartbeatApi } from '../../src/protocol/messages/12-heartbeat.ts'
+import { MAX_REUSED_BYTES } from '../../src/server/answer-buffers.ts'
 import { MAX_WAITING_CALLS, Peer, type PeerOptions } from '../../src/server/peer.ts'
 
 type Header = ReturnType<typeof readRequestHeader>
@@ -116,6 +117,24 @@ describe('A peer', () => {
       expect(first.responses[0].partitions[0].records!.equals(records(size))).toBe(true)
     },
   )
+
+  test('that reuses answers gives each the memory of the last one, and no more than 16 MiB of it', async () => {
+    const sizes = [100, 3_000_000, 40, 17 << 20, 3_000_000]
+    const broker = await brokerThat((header, socket) => {
+      socket.write(fetchedBytes(header, sizes[header.correlationId]))
+    })
+    const peer = peerTo(broker.port, { maxResponseBytes: 32 << 20, reusesAnswers: true })
+    const memories: ArrayBufferLike[] = []
+    for (const size of sizes) {
+      const { responses } = await peer.call(fetchApi, 4, ask)
+      const bytes = responses[0].partitions[0].records as Buffer
+      expect(bytes.equals(records(size))).toBe(true)
+      memories.push(bytes.buffer)
+    }
+    expect(memories[2]).toBe(memories[1])
+    expect(memories[3].byteLength).toBeGreaterThan(MAX_REUSED_BYTES)
+    expect(memories[4].byteLength).toBeLessThanOrEqual(MAX_REUSED_BYTES)
+  })
 
   test('rejects with REFUSED where nobody listens, and connects when somebody does', async () => {
     const { port, kill } = await brokerThat(() => undefined)
