@@ -27,6 +27,7 @@ import { followerFetchers } from './follower-fetchers.ts'
 import { leaderQuota } from './leader-quota.ts'
 import { MessageConversions } from './message-conversions.ts'
 import { MetadataCache } from './metadata-cache.ts'
+import { RACK_AWARE_SELECTOR } from './preferred-replica.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { RemoteChannel } from './remote-channel.ts'
 import { ReplicatedLog } from './replicated-log.ts'
@@ -102,6 +103,7 @@ export function buildParts(
       return endpoint && { id, ...endpoint }
     },
     isLive: (id) => metadata.broker(id) !== undefined,
+    readsFromFollowers: () => config.get('replica.selector.class') === RACK_AWARE_SELECTOR,
     lagTimeMaxMs: () => config.get('replica.lag.time.max.ms'),
     brokerEpoch,
     alterPartition: (request) => toController.alterPartition(request),

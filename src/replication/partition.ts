@@ -26,6 +26,8 @@ import { UncommittedBytes } from './uncommitted-bytes.ts'
 /** What the partitions of a broker share. */
 export interface PartitionHost extends LeadershipHost {
   readonly isrChanges: Pick<IsrChanges, 'submit'>
+  /** Whether followers that wait for records are told of the high watermark at once: consumers may read from them. */
+  tellsHighWatermark(): boolean
 }
 
 /** After these the controller's next word is awaited: what it knows of the partition is not what is known here. */
@@ -208,6 +210,7 @@ export class Partition implements FollowedPartition {
     this.highWatermark = to
     if (this.#acks.size > 0) this.#answerAcks()
     for (const waiter of this.#waiters['high-watermark']) waiter.grew(bytes)
+    if (this.#waiters['log-end'].size > 0 && this.#host.tellsHighWatermark()) this.#wakeFollowers()
   }
 
   #answerAcks(): void {
@@ -234,9 +237,14 @@ export class Partition implements FollowedPartition {
     if (this.#leadership !== null) this.#advanceHighWatermark()
   }
 
-  /** Leaves out of the in-sync set who has not been caught up for replica.lag.time.max.ms. */
+  /**
+   * Leaves out of the in-sync set who has not been caught up for replica.lag.time.max.ms; nor is it waited for any more where it
+   * was about to come in.
+   */
   shrinkIsr(): void {
-    if (this.#leadership !== null) this.#propose(this.#leadership.shrink(this.log.logEndOffset))
+    if (this.#leadership === null) return
+    this.#propose(this.#leadership.shrink(this.log.logEndOffset))
+    this.#advanceHighWatermark()
   }
 
   #propose(pending: PendingIsr | null): void {

@@ -44,6 +44,8 @@ export interface ReplicaManagerParts {
   isLive(brokerId: number): boolean
   /** replica.lag.time.max.ms */
   lagTimeMaxMs(): number
+  /** Whether consumers are sent to followers, which are then told of high watermarks at once. */
+  readsFromFollowers(): boolean
   /** czxid of this broker's registration. */
   brokerEpoch(): number
   /** AlterPartition, to whoever is the controller. Rejects with NetworkError: it is sent again. */
@@ -83,6 +85,7 @@ export class ReplicaManager {
       lagTimeMaxMs: () => parts.lagTimeMaxMs(),
       isLive: (brokerId) => parts.isLive(brokerId),
       isrChanges: this.#isrChanges,
+      tellsHighWatermark: () => parts.readsFromFollowers(),
     }
   }
 

@@ -70,6 +70,10 @@ export class HandHost implements PartitionHost {
     submit: (proposal: IsrProposal, answer: (outcome: IsrOutcome) => void): void =>
       void this.proposals.push({ proposal, answer }),
   }
+  tellsFollowers = false
+  tellsHighWatermark(): boolean {
+    return this.tellsFollowers
+  }
   lagTimeMaxMs(): number {
     return LAG_TIME_MAX_MS
   }

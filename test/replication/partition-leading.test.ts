@@ -179,6 +179,22 @@ describe('a follower', () => {
   })
 })
 
+describe('a follower that was about to come in, and hangs,', () => {
+  test('holds the high watermark no longer than the lag time', () => {
+    const world = three([BROKER])
+    fetch(world, 2, 0)
+    world.host.answer({ error: ErrorCode.INELIGIBLE_REPLICA })
+    world.host.dead.add(3)
+    append(world)
+    world.host.nowMs = LAG_TIME_MAX_MS
+    world.partition.shrinkIsr()
+    expect(world.partition.highWatermark).toBe(0)
+    world.host.nowMs++
+    world.partition.shrinkIsr()
+    expect(world.partition.highWatermark).toBe(1)
+  })
+})
+
 describe('what the controller answers to a change of the in-sync set', () => {
   /** Broker 2 is on its way in. */
   const joining = () => {
@@ -326,6 +342,21 @@ describe('who waits', () => {
     fetch(world, 2, 2)
     expect(grown).toEqual({ follower: 30, consumer: 20 })
   })
+})
+
+describe('a high watermark that moves', () => {
+  test.each([true, false])(
+    'ends the waiting of followers where consumers may read from them (%s)',
+    (tells) => {
+      const world = three([BROKER, 2])
+      world.host.tellsFollowers = tells
+      append(world)
+      let woken = 0
+      world.partition.addWaiter({ grew: () => undefined, changed: () => woken++ }, 'log-end')
+      fetch(world, 2, 1)
+      expect(woken).toBe(tells ? 1 : 0)
+    },
+  )
 })
 
 describe('an election', () => {

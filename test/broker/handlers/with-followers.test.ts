@@ -58,6 +58,20 @@ function become(change: { leader?: number; isr?: number[] } = {}): void {
   else here.makeFollower(state)
 }
 
+/** This broker takes the follower for a live one, in another rack, until the function returned is called. */
+function withLiveFollower(): () => void {
+  const { metadata } = broker.process.broker.parts.services
+  const known = [...metadata.brokers()].map(({ id, epoch, rack, endpoints }) => {
+    const [[listenerName, { host, port }]] = endpoints
+    return { id, epoch, rack, endpoints: [{ listenerName, securityProtocol: 'PLAINTEXT', host, port }] }
+  })
+  const there = { ...known[0], id: FOLLOWER, rack: 'there' }
+  const tell = (brokers: typeof known): void =>
+    metadata.updateMetadata(metadata.controllerId, { brokers, partitions: [] })
+  tell([...known, there])
+  return () => tell(known)
+}
+
 type FetchReply = Answer<typeof fetchApi>['responses'][number]['partitions'][number]
 
 /** A fetch of the follower. */
@@ -228,13 +242,7 @@ describe('Fetch of a consumer', () => {
   })
 
   test('goes to an in-sync replica in its rack (KIP-392), with nothing read', async () => {
-    const { metadata } = broker.process.broker.parts.services
-    const known = [...metadata.brokers()].map(({ id, epoch, rack, endpoints }) => {
-      const [[listenerName, { host, port }]] = endpoints
-      return { id, epoch, rack, endpoints: [{ listenerName, securityProtocol: 'PLAINTEXT', host, port }] }
-    })
-    const there = { ...known[0], id: FOLLOWER, rack: 'there' }
-    metadata.updateMetadata(metadata.controllerId, { brokers: [...known, there], partitions: [] })
+    const forget = withLiveFollower()
     become()
     await produce(broker.client, topic, batchOf(['a']), { acks: 1 })
     await follow(1)
@@ -254,7 +262,7 @@ describe('Fetch of a consumer', () => {
     const self = broker.process.broker.brokerId
     become({ isr: [self] })
     expect(await asked('there')).toEqual([-1, ['a']])
-    metadata.updateMetadata(metadata.controllerId, { brokers: known, partitions: [] })
+    forget()
   })
 })
 
@@ -292,19 +300,15 @@ describe('DeleteRecords', () => {
     const [reply] = (await broker.client.request(deleteRecordsApi, 2, request)).topics[0].partitions
     return [reply.errorCode, reply.lowWatermark]
   }
-  /** The follower is known to be live. */
-  const withLiveFollower = async (): Promise<void> => {
-    const { metadata } = broker.process.broker.parts.services
-    const [self] = metadata.brokers()
-    const brokers = [self.id, FOLLOWER].map((id) => ({ id, epoch: self.epoch, rack: null, endpoints: [] }))
-    metadata.updateMetadata(metadata.controllerId, { brokers, partitions: [] })
+  const followed = async (): Promise<void> => {
     become()
     await produce(broker.client, topic, batchOf(['a', 'b', 'c']), { acks: 1 })
     await follow(3)
   }
 
   test('is answered when the follower has raised its log start, of which it is told at once', async () => {
-    await withLiveFollower()
+    const forget = withLiveFollower()
+    await followed()
     const told = follow(3, { maxWaitMs: LONG_MS })
     await broker.process.waitsFor(LONG_MS)
     const reply = deleteTo(2, LONG_MS)
@@ -312,10 +316,13 @@ describe('DeleteRecords', () => {
     await broker.process.waitsFor(LONG_MS)
     await follow(3, { logStartOffset: 2 })
     expect(await reply).toEqual([0, 2])
+    forget()
   })
 
   test('is REQUEST_TIMED_OUT where the follower does not hear of it', async () => {
-    await withLiveFollower()
+    const forget = withLiveFollower()
+    await followed()
     expect(await deleteTo(2, 1)).toEqual([ErrorCode.REQUEST_TIMED_OUT, 0])
+    forget()
   })
 })
