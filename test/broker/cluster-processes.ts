@@ -34,7 +34,7 @@ export class ClusterProcesses {
     for (let id = 1; id <= this.disks.length; id++) await this.start(id)
   }
 
-  async start(id: number): Promise<BrokerProcess> {
+  async start(id: number, own: Properties = {}): Promise<BrokerProcess> {
     const sessions: bigint[] = []
     const coordination: Coordination = {
       connect: async (options) => {
@@ -47,6 +47,7 @@ export class ClusterProcesses {
       'broker.id': String(id),
       'controlled.shutdown.enable': 'false',
       ...this.#properties,
+      ...own,
     }
     const process = await startProcess(this.disks[id - 1], properties, { coordination, isAlone: false })
     this.#processes.set(id, { process, sessions })
