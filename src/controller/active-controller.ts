@@ -79,8 +79,8 @@ export class ActiveController implements Term {
       lost: (broker) => this.#brokers.lost(broker),
     })
     this.#topics = new TopicEvents(this)
-    this.deletion = new TopicDeletion(this, this.#topics)
-    this.reassignments = new Reassignments(this, this.deletion)
+    this.reassignments = new Reassignments(this)
+    this.deletion = new TopicDeletion(this, this.#topics, (refs) => this.reassignments.partitionsGone(refs))
     this.elections = new LeaderElections(this)
     this.#brokers = new BrokerEvents(this, this)
   }

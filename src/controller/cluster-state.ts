@@ -59,7 +59,7 @@ export class ClusterState {
   readonly #namesById = new Map<string, string>()
   /** Topics with a deletion marker that have not gone yet. */
   readonly deletions = new Set<string>()
-  /** Topics whose deletion waits: a replica is not there or could not be deleted, or a reassignment is under way. */
+  /** Topics whose deletion waits: a replica is not there or could not be deleted. */
   readonly ineligibleForDeletion = new Set<string>()
 
   /** The broker can be told things. */

@@ -28,7 +28,6 @@ import { changePartitions, createPartitions, tellChanges } from './partition-cha
 import { readNode } from './read-cluster.ts'
 import { RequestBatch } from './request-batch.ts'
 import type { Term } from './term.ts'
-import type { TopicDeletion } from './topic-deletion.ts'
 import {
   REASSIGN_PARTITIONS_PATH,
   decodePartitions,
@@ -54,13 +53,11 @@ const NO_PARTITION: Outcome = {
 
 export class Reassignments {
   readonly #term: Term
-  readonly #deletion: TopicDeletion
   /** By partition: replicas of plans that were given up. They leave the in-sync set, and then their logs go, with the next step. */
   readonly #dropped = new Map<string, readonly number[]>()
 
-  constructor(term: Term, deletion: TopicDeletion) {
+  constructor(term: Term) {
     this.#term = term
-    this.#deletion = deletion
   }
 
   async alter({ topics }: AlterPartitionReassignmentsRequest): Promise<AlterPartitionReassignmentsResponse> {
@@ -114,14 +111,21 @@ export class Reassignments {
   async isrChanged(partitions: readonly PartitionRef[]): Promise<void> {
     for (const ref of partitions) {
       const assignment = assignmentOfRef(ref)
-      if (!isBeingReassigned(assignment)) continue
+      if (!isBeingReassigned(assignment) || this.#term.state.deletions.has(ref.topic)) continue
       const isr = leadershipOf(ref)?.isr ?? []
       if (targetReplicas(assignment).every((id) => isr.includes(id))) await this.#step(ref)
     }
   }
 
+  /** Their topic was deleted. */
+  async partitionsGone(partitions: readonly PartitionRef[]): Promise<void> {
+    const moved = partitions.filter((ref) => isBeingReassigned(assignmentOfRef(ref)))
+    for (const ref of partitions) this.#dropped.delete(keyOf(ref))
+    if (moved.length > 0) await this.#removeFromZnode(moved)
+  }
+
   #underWay(): PartitionRef[] {
-    return this.#term.state.partitions().filter((ref) => isBeingReassigned(assignmentOfRef(ref)))
+    return this.#term.state.servedPartitions().filter((ref) => isBeingReassigned(assignmentOfRef(ref)))
   }
 
   async #reassign(topic: string, partition: number, target: readonly number[] | null): Promise<Outcome> {
@@ -178,8 +182,7 @@ export class Reassignments {
     batch.send()
     if (decided.kind !== 'complete') return
     await this.#write(ref, decided.assignment)
-    await this.#removeFromZnode(ref)
-    await this.#deletion.release(ref.topic)
+    await this.#removeFromZnode([ref])
   }
 
   /** A partition that never had a leader, since none of its replicas lives, may get one now. */
@@ -232,18 +235,21 @@ export class Reassignments {
       const { error, message } = await this.#reassign(topic, partition, replicas ?? [])
       if (error === ErrorCode.NONE) continue
       logger.log('warn', 'a partition cannot be reassigned', { partition: `${topic}-${partition}`, message })
-      await this.#removeFromZnode({ topic, partition })
+      await this.#removeFromZnode([{ topic, partition }])
     }
   }
 
   /** The node says what is still to be done, and goes when nothing is. */
-  async #removeFromZnode(done: { readonly topic: string; readonly partition: number }): Promise<void> {
+  async #removeFromZnode(
+    done: readonly { readonly topic: string; readonly partition: number }[],
+  ): Promise<void> {
     const { session, writes } = this.#term
     const path = REASSIGN_PARTITIONS_PATH
     const node = await readNode(session, path)
     if (node === null) return
+    const keys = new Set(done.map(keyOf))
     const rest = decodePartitions(node.data)
-      .filter((one) => keyOf(one) !== keyOf(done))
+      .filter((one) => !keys.has(keyOf(one)))
       .flatMap(({ replicas, ...one }) => (replicas === null ? [] : [{ ...one, replicas }]))
     const { version } = node.stat
     const data = encodeReassignments(rest)

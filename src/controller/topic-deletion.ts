@@ -1,12 +1,14 @@
 /**
  * Topics that carry a deletion marker: clients are sent away first, then every replica's log goes, and only when all brokers
  * have said that theirs is gone does the topic vanish from the coordination service. A topic waits (is ineligible) while a
- * replica is not there or could not delete, or is being moved; it goes on when a broker comes or a move has ended.
+ * replica is not there or could not delete; it goes on when a broker comes.
+ *
+ * A reassignment of the topic does not hold up its deletion, as it does with Kafka: it ends here, and all replicas go, those
+ * that were to be added and those that were to be removed.
  */
 import { ErrorCode } from '../protocol/error-codes.ts'
 import { replicasOf } from './cluster-state.ts'
 import type { PartitionRef } from './cluster-state.ts'
-import { isBeingReassigned } from './decide/reassignment.ts'
 import type { BrokerAnswer, ReplicaToStop } from './metadata.ts'
 import { RequestBatch } from './request-batch.ts'
 import type { Term } from './term.ts'
@@ -25,10 +27,17 @@ export class TopicDeletion {
   /** Of the topics whose deletion has begun. */
   readonly #progress = new Map<string, Progress>()
   readonly #waiting = new Map<string, (() => void)[]>()
+  readonly #gone: (partitions: readonly PartitionRef[]) => Promise<void>
 
-  constructor(term: Term, topicEvents: TopicEvents) {
+  /** `gone` hears of partitions that are no more. */
+  constructor(
+    term: Term,
+    topicEvents: TopicEvents,
+    gone: (partitions: readonly PartitionRef[]) => Promise<void>,
+  ) {
     this.#term = term
     this.#topicEvents = topicEvents
+    this.#gone = gone
   }
 
   readonly watch = (): void => this.#term.schedule('deletions', () => this.#markersChanged())
@@ -40,7 +49,7 @@ export class TopicDeletion {
       state.deletions.add(name)
       const refs = state.partitions([name])
       const isAway = (ref: PartitionRef): boolean => replicasOf(ref).some((id) => !state.isOnline(ref, id))
-      if (refs.some((ref) => isMoved(ref) || isAway(ref))) state.ineligibleForDeletion.add(name)
+      if (refs.some(isAway)) state.ineligibleForDeletion.add(name)
     }
   }
 
@@ -52,7 +61,6 @@ export class TopicDeletion {
       // Made and marked before its own event came.
       if (!state.topics.has(name)) await this.#topicEvents.add([name])
       state.deletions.add(name)
-      if (state.partitions([name]).some(isMoved)) state.ineligibleForDeletion.add(name)
     }
     // Somebody has thought better of it, in time.
     for (const name of [...state.deletions])
@@ -140,19 +148,6 @@ export class TopicDeletion {
     }
   }
 
-  /** A reassignment of the topic has begun: it is not deleted before that has ended. */
-  hold(topic: string): void {
-    if (this.#term.state.deletions.has(topic)) this.#setBack(topic)
-  }
-
-  /** A reassignment of the topic has ended. */
-  async release(topic: string): Promise<void> {
-    const { state } = this.#term
-    if (!state.deletions.has(topic) || state.partitions([topic]).some(isMoved)) return
-    state.ineligibleForDeletion.delete(topic)
-    await this.resume()
-  }
-
   /** Resolves when the topic is gone from the coordination service, or its deletion waits, or the term is over. */
   async settled(topic: string): Promise<void> {
     const { state } = this.#term
@@ -187,10 +182,12 @@ export class TopicDeletion {
   }
 
   async #complete(name: string, writes: Term['writes']): Promise<void> {
+    const partitions = this.#term.state.partitions([name])
     await writes.removeTopic(name)
     this.#term.state.removeTopic(name)
     this.#forget(name)
     this.#term.logger.log('info', 'topic deleted', { topic: name })
+    await this.#gone(partitions)
   }
 
   /** Nothing to delete, or deletion is switched off. */
@@ -212,7 +209,3 @@ export class TopicDeletion {
 
 const replicaKey = ({ partition }: { readonly partition: number }, broker: number): string =>
   `${partition}/${broker}`
-
-function isMoved({ topicState, partition }: PartitionRef): boolean {
-  return isBeingReassigned(topicState.assignments[partition])
-}

@@ -61,7 +61,8 @@ export class SimBroker {
       timers,
       random,
       logger,
-      channelTo: (broker) => cluster.brokers.get(broker.id)!.channel(),
+      // What has no process refuses; a controller is always there for itself.
+      channelTo: (broker) => (cluster.brokers.get(broker.id) ?? GONE).channel(broker.id === id),
       settings: {
         deletionEnabled: () => this.settings.deletionEnabled(),
         uncleanElectionEnabled: () => cluster.controllerSettings.uncleanElectionEnabled(),
@@ -90,23 +91,24 @@ export class SimBroker {
     })
   }
 
-  channel(): BrokerChannel {
+  channel(isOwn: boolean): BrokerChannel {
     let listener: (() => void) | null = null
     return {
       leaderAndIsr: async (from, states) => {
-        this.note({ type: 'leaderAndIsr', from, states })
+        this.note({ type: 'leaderAndIsr', from, states }, isOwn)
         return this.answer(states)
       },
       updateMetadata: async (from, update) => {
-        this.note({ type: 'updateMetadata', from, update })
+        this.note({ type: 'updateMetadata', from, update }, isOwn)
         this.metadata.updateMetadata(from.controllerId, update)
         return { error: ErrorCode.NONE }
       },
       stopReplicas: async (from, partitions) => {
-        this.note({ type: 'stopReplicas', from, partitions })
+        this.note({ type: 'stopReplicas', from, partitions }, isOwn)
         return this.answer(partitions)
       },
       onLost: (run) => {
+        if (isOwn) return
         listener = run
         this.#lostListeners.add(run)
       },
@@ -122,8 +124,8 @@ export class SimBroker {
     for (const listener of this.#lostListeners) listener()
   }
 
-  private note(call: Call): void {
-    if (this.fault !== null) throw new NetworkError(this.fault, 'the broker does not answer')
+  private note(call: Call, isOwn: boolean): void {
+    if (this.fault !== null && !isOwn) throw new NetworkError(this.fault, 'the broker does not answer')
     this.calls.push(call)
   }
 
@@ -140,6 +142,19 @@ export class SimBroker {
   callsOf(type: Call['type']): Call[] {
     return this.calls.filter((call) => call.type === type)
   }
+}
+
+const GONE: Pick<SimBroker, 'channel'> = {
+  channel: () => {
+    const refuse = () => Promise.reject(new NetworkError('REFUSED', 'there is no such broker'))
+    return {
+      leaderAndIsr: refuse,
+      updateMetadata: refuse,
+      stopReplicas: refuse,
+      onLost: () => undefined,
+      close: () => undefined,
+    }
+  },
 }
 
 export class SimCluster {
@@ -222,6 +237,7 @@ export class SimCluster {
   /** Its session ends and the broker comes back, before anybody has looked. */
   async bounceBroker(id: number): Promise<SimBroker> {
     const old = this.brokers.get(id)!
+    old.refuse()
     const session = await this.connect()
     await this.until(old.controller.stop())
     const gone = old.session.close()
@@ -236,6 +252,7 @@ export class SimCluster {
   async removeBroker(id: number): Promise<void> {
     const broker = this.brokers.get(id)!
     this.brokers.delete(id)
+    broker.refuse()
     await this.until(broker.controller.stop())
     await this.until(broker.session.close())
     await this.scheduler.settle()
