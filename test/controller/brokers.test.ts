@@ -78,6 +78,7 @@ describe('when a broker is gone', () => {
 
   test('a thousand leaderships move in a few writes', async () => {
     const cluster = await clusterOf(1, 2, 3)
+    cluster.controllerSettings.fastFailoverEnabled = () => false
     const assignments = Array.from({ length: 1000 }, () => [3, 1, 2])
     await cluster.createTopic('t', ...assignments)
     let multis = 0
