@@ -134,10 +134,7 @@ export class FaultRun {
     const before = new Map(producers.map((name) => [name, load.acknowledged(name)]))
     await eventually(
       'every producer gets on after the faults',
-      () => {
-        load.assertAlive()
-        return producers.every((name) => load.acknowledged(name) > before.get(name)!)
-      },
+      () => load.hasFailed || producers.every((name) => load.acknowledged(name) > before.get(name)!),
       RECOVERY_LIMIT_MS,
     ).catch(async (error: unknown) => {
       const stuck = producers.filter((name) => load.acknowledged(name) === before.get(name))
@@ -145,6 +142,7 @@ export class FaultRun {
       const diary = this.diary.slice(-30).join('\n')
       throw new Error(`stuck: ${stuck.join(', ')}\n${diary}\n${JSON.stringify(partitions)}`, { cause: error })
     })
+    load.assertAlive()
   }
 
   #note(what: string): void {

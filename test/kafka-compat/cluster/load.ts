@@ -75,9 +75,13 @@ export class Load {
     return [...this.#acknowledged.values()].reduce((a, b) => a + b, 0)
   }
 
+  get hasFailed(): boolean {
+    return this.#failures.length > 0
+  }
+
   /** Throws where a client has given up. */
   assertAlive(): void {
-    if (this.#failures.length > 0) throw new AggregateError(this.#failures, 'a client has ended')
+    if (this.hasFailed) throw new Error(this.#failures.map(String).join('\n'))
   }
 
   async stopProducing(): Promise<void> {

@@ -60,14 +60,12 @@ async function untilUnderWay(load: Load): Promise<void> {
   const counts = (): string => producers.map((name) => `${name} ${load.acknowledged(name)}`).join(', ')
   await eventually(
     'every producer is under way',
-    () => {
-      load.assertAlive()
-      return producers.every((name) => load.acknowledged(name) > 20)
-    },
+    () => load.hasFailed || producers.every((name) => load.acknowledged(name) > 20),
     180_000,
   ).catch((error: unknown) => {
     throw new Error(`acknowledged: ${counts()}`, { cause: error })
   })
+  load.assertAlive()
 }
 
 async function createTopic({ cluster }: TestBed, { topic, partitions }: RoundPlan): Promise<void> {
