@@ -2,6 +2,7 @@
  * Metadata 0-12: brokers (with the addresses of the listener that was asked), topics, partitions and their leaders.
  * v0: an empty list means all topics, from v1 null does and empty means none. Unknown topics are created when the client
  * (v4) and auto.create.topics.enable allow it; the reply then names the new topic at once. v12 looks up by topic id.
+ * A broker that has just joined a cluster answers when the controller has told it of the cluster.
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type { MetadataRequest, MetadataResponse } from '../../protocol/messages/03-metadata.ts'
@@ -13,7 +14,22 @@ import { topicNameFault } from '../topic-names.ts'
 
 type TopicResponse = MetadataResponse['topics'][number]
 
+/** Then it answers that it knows of nothing, as a client would otherwise wait for its own limit. */
+const FIRST_WORD_LIMIT_MS = 10_000
+
 export function handleMetadata(
+  services: Services,
+  request: MetadataRequest,
+  context: RequestContext,
+): MetadataResponse | Promise<MetadataResponse> {
+  const { metadata } = services
+  if (metadata.brokerCount > 0) return answered(services, request, context)
+  // Kafka answers at once that there is no such topic; librdkafka believes it, and gives up the records it has for it.
+  const told = metadata.waitFor(() => metadata.brokerCount > 0, FIRST_WORD_LIMIT_MS)
+  return told.then(() => answered(services, request, context))
+}
+
+function answered(
   services: Services,
   request: MetadataRequest,
   context: RequestContext,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
+import { apiVersionsApi } from '../../../src/protocol/messages/18-api-versions.ts'
 import { metadataApi } from '../../../src/protocol/messages/03-metadata.ts'
 import { ZERO_UUID } from '../../../src/protocol/schema.ts'
 import { useBroker } from '../use-broker.ts'
@@ -102,4 +103,27 @@ test('what the caller may do is told to those who ask (KIP-430)', async () => {
   const unasked = await ask([{ name: 'allowed' }], 10)
   expect(operations(unasked.topics[0].topicAuthorizedOperations)).toEqual([31])
   expect(operations(unasked.clusterAuthorizedOperations)).toEqual([31])
+})
+
+test('a broker that the controller has told nothing yet answers when it has', async () => {
+  await createTopic(broker.client, 'told-late')
+  const { metadata } = broker.process.broker.parts.services
+  const brokers = [...metadata.brokers()].map(({ id, epoch, rack, endpoints }) => {
+    const [[listenerName, { host, port }]] = endpoints
+    return { id, epoch, rack, endpoints: [{ listenerName, securityProtocol: 'PLAINTEXT', host, port }] }
+  })
+  const { controllerId } = metadata
+  metadata.updateMetadata(controllerId, { brokers: [], partitions: [] })
+  let isAnswered = false
+  const answer = ask([{ name: 'told-late' }]).then((reply) => {
+    isAnswered = true
+    return reply
+  })
+  const other = await broker.process.connect()
+  // Whatever else is asked is answered.
+  expect((await other.request(apiVersionsApi, 0, {})).errorCode).toBe(ErrorCode.NONE)
+  other.close()
+  expect(isAnswered).toBe(false)
+  metadata.updateMetadata(controllerId, { brokers, partitions: [] })
+  expect(summary(await answer)).toEqual([['told-late', ErrorCode.NONE, 1]])
 })
