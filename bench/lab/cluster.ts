@@ -65,16 +65,18 @@ const ADMIN_TIMEOUT_MS = 60_000
 export class BenchCluster {
   readonly kind: Kind
   readonly #members: ReadonlyMap<number, Member>
+  readonly #nodeArgs: readonly string[] | undefined
 
-  private constructor(kind: Kind, members: ReadonlyMap<number, Member>) {
+  private constructor(kind: Kind, members: ReadonlyMap<number, Member>, nodeArgs?: readonly string[]) {
     this.kind = kind
     this.#members = members
+    this.#nodeArgs = nodeArgs
   }
 
   /** Its chroot on the ensemble is its kind's name, or `chroot`. Resolves when every broker knows of all three. */
   static async start(
     kind: Kind,
-    { directory, ensemble, chroot = kind, detour = direct }: ClusterPlace,
+    { directory, ensemble, chroot = kind, detour = direct, nodeArgs }: ClusterPlace,
   ): Promise<BenchCluster> {
     const members = new Map<number, Member>()
     for (const id of BROKER_IDS) {
@@ -95,7 +97,7 @@ export class BenchCluster {
       writeFileSync(configFile, lines.join('\n') + '\n')
       members.set(id, { configFile, directory: own, port: told, process: undefined })
     }
-    const cluster = new BenchCluster(kind, members)
+    const cluster = new BenchCluster(kind, members, nodeArgs)
     await Promise.all(BROKER_IDS.map((id) => cluster.start(id)))
     await cluster.untilAll('know each other', ({ brokerIds }) => brokerIds.length === BROKER_IDS.length)
     return cluster
@@ -116,7 +118,7 @@ export class BenchCluster {
   /** Starts the process of a broker and resolves when it says that it is ready. */
   async start(id: number): Promise<void> {
     const member = this.#members.get(id)!
-    member.process = await (this.kind === 'kafka' ? startKafka(member) : startOdradek(member))
+    member.process = await (this.kind === 'kafka' ? startKafka(member) : startOdradek(member, this.#nodeArgs))
   }
 
   /** Signals a broker and waits for its end. */
@@ -240,6 +242,8 @@ export interface ClusterPlace {
   readonly ensemble: Ensemble
   readonly chroot?: string
   readonly detour?: Detour
+  /** What Node runs as a broker of ours, in place of the command that is built. */
+  readonly nodeArgs?: readonly string[]
 }
 
 function startKafka({ configFile, directory }: Member): Promise<Started> {
@@ -248,6 +252,9 @@ function startKafka({ configFile, directory }: Member): Promise<Started> {
   return startServer('java', args, /started \(kafka/)
 }
 
-function startOdradek({ configFile }: Member): Promise<Started> {
-  return startServer(process.execPath, [odradekBundle(), configFile], /^odradek .* ready in /m)
+function startOdradek(
+  { configFile }: Member,
+  nodeArgs: readonly string[] = [odradekBundle()],
+): Promise<Started> {
+  return startServer(process.execPath, [...nodeArgs, configFile], /^odradek .* ready in /m)
 }
