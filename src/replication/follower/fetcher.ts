@@ -1,6 +1,7 @@
 /**
  * Keeps the partitions that it is given up with one leader: one Fetch under way at a time, over a connection of its own.
- * An answer's records are appended in one turn, and the next Fetch, which acknowledges them, leaves in the same turn.
+ * An answer's records are appended in one turn (many: in a few), and the next Fetch, which acknowledges them, leaves in the
+ * same turn.
  *
  * As in Kafka, an acknowledged record is in the page cache, not on the platter, unless `flush.messages` asks for more.
  */
@@ -23,6 +24,8 @@ import { retryDelayMs } from './retry-schedule.ts'
 const IN_FLIGHT_GRACE_MS = 5
 /** Between two connections that are given up for the sake of a partition that is new. */
 const MIN_INTERRUPT_INTERVAL_MS = 100
+/** Appended without letting others have their turn, a few milliseconds' worth: one who catches up must not hold all up. */
+const TURN_BYTES = 2 << 20
 /** A replica over its quota is asked for again within it, however little the quota allows. */
 const MAX_THROTTLE_MS = 1000
 
@@ -249,10 +252,17 @@ export class Fetcher {
   async #take(response: FetchAnswer, usesTopicIds: boolean): Promise<void> {
     const flushes: Promise<void>[] = []
     const outOfRange: Followed[] = []
+    let turnBytes = 0
     for (const topic of response.responses) {
       const known = this.#followed.ofTopic(topic, usesTopicIds)
       if (known === undefined) continue
       for (const data of topic.partitions) {
+        if (turnBytes >= TURN_BYTES) {
+          await new Promise<void>((resolve) => this.#parts.timers.soon(resolve))
+          if (this.#stopped) return
+          turnBytes = 0
+        }
+        turnBytes += data.records?.length ?? 0
         const followed = known[data.partitionIndex]
         if (followed === undefined || !this.#isAnswered(followed)) continue
         if (data.errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) outOfRange.push(followed)
@@ -323,6 +333,7 @@ export class Fetcher {
 
   async #findRanges(outOfRange: readonly Followed[]): Promise<void> {
     const ranges = await findRanges(this.#channel, this.#parts.brokerId, outOfRange)
+    if (this.#stopped) return
     for (const followed of outOfRange) {
       if (!this.#isAnswered(followed)) continue
       this.#takeRange(followed, ranges.get(followed) ?? { error: ErrorCode.UNKNOWN_SERVER_ERROR })

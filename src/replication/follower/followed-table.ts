@@ -2,7 +2,11 @@ import type { FollowedPartition } from '../types.ts'
 import { NO_TOPIC_ID } from './fetch-session.ts'
 import type { Followed } from './followed.ts'
 
-type ByIndex = (Followed | undefined)[]
+/** The partitions of one topic. */
+class ByIndex {
+  readonly partitions: (Followed | undefined)[] = []
+  count = 0
+}
 
 /** What a fetcher follows, found as the controller names it, and as a leader's answers do: by topic id or by name. */
 export class FollowedTable {
@@ -23,8 +27,12 @@ export class FollowedTable {
   }
 
   /** Those of one topic, by index; undefined: there are none. */
-  ofTopic(topic: { readonly topic: string; readonly topicId: string }, usesTopicIds: boolean) {
-    return usesTopicIds ? this.#byId.get(topic.topicId) : this.#byName.get(topic.topic)
+  ofTopic(
+    { topic, topicId }: { readonly topic: string; readonly topicId: string },
+    usesTopicIds: boolean,
+  ): readonly (Followed | undefined)[] | undefined {
+    const found = usesTopicIds ? this.#byId.get(topicId) : this.#byName.get(topic)
+    return found?.partitions
   }
 
   add(followed: Followed): void {
@@ -42,14 +50,15 @@ export class FollowedTable {
 }
 
 function put(map: Map<string, ByIndex>, key: string, followed: Followed): void {
-  let partitions = map.get(key)
-  if (partitions === undefined) map.set(key, (partitions = []))
-  partitions[followed.index] = followed
+  let topic = map.get(key)
+  if (topic === undefined) map.set(key, (topic = new ByIndex()))
+  if (topic.partitions[followed.index] === undefined) topic.count++
+  topic.partitions[followed.index] = followed
 }
 
 function take(map: Map<string, ByIndex>, key: string, followed: Followed): void {
-  const partitions = map.get(key)
-  if (partitions?.[followed.index] !== followed) return
-  delete partitions[followed.index]
-  if (!partitions.some(Boolean)) map.delete(key)
+  const topic = map.get(key)
+  if (topic?.partitions[followed.index] !== followed) return
+  topic.partitions[followed.index] = undefined
+  if (--topic.count === 0) map.delete(key)
 }

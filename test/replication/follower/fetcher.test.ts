@@ -19,11 +19,13 @@ interface Options {
   readonly config?: Partial<LogConfig>
   readonly maxBytesPerSecond?: number
   readonly fetchers?: () => number
+  readonly partitionMaxBytes?: number
 }
 
 /** A leader of some partitions and a broker that follows them; nothing is followed yet. */
 function world(options: Options = {}) {
   const { partitions = 1, sessions, config, maxBytesPerSecond = Infinity, fetchers = () => 1 } = options
+  const { partitionMaxBytes = 1000 } = options
   const time = new SimScheduler({ seed: 1 })
   const replicasOf = (brokerId: number) =>
     Array.from({ length: partitions }, (_, index) => new Replica(brokerId, { index, config }))
@@ -39,7 +41,7 @@ function world(options: Options = {}) {
     clock,
     timers,
     logger,
-    settings: { maxWaitMs: 500, minBytes: 1, maxBytes: 10_000, partitionMaxBytes: 1000, backoffMs: 1000 },
+    settings: { maxWaitMs: 500, minBytes: 1, maxBytes: 10_000, partitionMaxBytes, backoffMs: 1000 },
     fetchersPerLeader: fetchers,
     quota: new ReplicationQuota({
       clock,
@@ -280,6 +282,46 @@ describe('a fetcher', () => {
     await time.advance(50)
     expect([0, 1, 2, 3].map(isCaughtUp)).toEqual([true, true, true, true])
     expect(leader.parked).toBe(2)
+  })
+})
+
+describe('a large answer', () => {
+  const large = { partitions: 3, partitionMaxBytes: 2 << 20, config: { maxMessageBytes: 4 << 20 } }
+
+  test('is appended in several turns, with others between them', async () => {
+    const { time, leaders, followers, follow, isCaughtUp } = world(large)
+    const events: string[] = []
+    for (const [index, replica] of followers.entries()) {
+      leaders[index].produce('x'.repeat(1_500_000))
+      const append = replica.appendFetched.bind(replica)
+      replica.appendFetched = (records, leader) => {
+        if (records !== null) events.push(`partition ${index}`)
+        if (index === 0) time.timers.soon(() => events.push('others'))
+        append(records, leader)
+      }
+      follow(index)
+    }
+    await time.settle()
+    expect(events.slice(0, 4)).toEqual(['partition 0', 'partition 1', 'others', 'partition 2'])
+    expect([0, 1, 2].map(isCaughtUp)).toEqual([true, true, true])
+  })
+
+  test('is not appended to what is not followed any more by then', async () => {
+    const { time, leaders, followers, broker, follow } = world(large)
+    for (const index of followers.keys()) {
+      leaders[index].produce('x'.repeat(1_500_000))
+      follow(index)
+    }
+    const append = followers[0].appendFetched.bind(followers[0])
+    followers[0].appendFetched = (records, leader) => {
+      append(records, leader)
+      time.timers.soon(() => {
+        broker.unfollow(followers[2])
+        followers[2].leader = -1
+      })
+    }
+    await time.settle()
+    expect(followers.map(({ log }) => log.logEndOffset)).toEqual([1, 1, 0])
   })
 })
 
