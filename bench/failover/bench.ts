@@ -123,7 +123,7 @@ await runBenchmark(
   'failover',
   [
     `Three brokers each on the same ensemble of three, zookeeper.session.timeout.ms ${SESSION_TIMEOUT_MS}; Kafka needs the session to end, so it loses fewer leaders.`,
-    `The client is librdkafka: a record to each partition every ${INTERVAL_MS} ms; ${Object.entries(
+    `The client is Java’s: a record to each partition every ${INTERVAL_MS} ms; ${Object.entries(
       clientSettings,
     )
       .map(([name, value]) => `${name}=${value}`)

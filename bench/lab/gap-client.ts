@@ -1,24 +1,25 @@
 /** A producer that runs beside a measurement and tells how long each partition went without an acknowledgement. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cleanEnv, endWithUs } from './process.ts'
-import { rdgap } from './tools.ts'
+import { kafkaClassPath, root } from './tools.ts'
 
 export const INTERVAL_MS = 5
 
 /** acks=all and retries of 20 ms; a request that nobody answers is given up after a second. */
 export const clientSettings = {
   acks: 'all',
-  'linger.ms': 0,
   'retry.backoff.ms': 20,
+  'retry.backoff.max.ms': 20,
   'reconnect.backoff.ms': 20,
   'reconnect.backoff.max.ms': 20,
-  'topic.metadata.refresh.fast.interval.ms': 20,
-  'socket.timeout.ms': 1000,
-  'message.timeout.ms': 120_000,
+  'request.timeout.ms': 1000,
 } as const
+
+const JVM = ['-Xmx128m', '-XX:+UseSerialGC', '-Dlog4j.rootLogger=OFF']
 
 export interface Gap {
   /** Longest time between two acknowledgements since the mark. */
@@ -31,6 +32,8 @@ export interface Gap {
 
 interface Answer {
   readonly failed: number
+  /** Why the last of them has. */
+  readonly lastError: string
   readonly partitions: readonly Gap[]
 }
 
@@ -49,18 +52,28 @@ const STEADY_GAP_MS = 20 * INTERVAL_MS
 const STEADY_FOR_MS = 500
 
 export function startGapClient(bootstrap: string, topic: string, partitions: number): GapClient {
-  const options = { bootstrap, topic, partitions, 'interval.ms': INTERVAL_MS, ...clientSettings }
-  const args = Object.entries(options).map(([name, value]) => `${name}=${value}`)
-  // librdkafka tells of every connection that it has lost: that is what is measured, and no news.
-  const child = spawn(rdgap(), args, { env: cleanEnv(), stdio: ['pipe', 'pipe', 'ignore'] })
+  const options = {
+    'bootstrap.servers': bootstrap,
+    topic,
+    partitions,
+    'interval.ms': INTERVAL_MS,
+    ...clientSettings,
+  }
+  const pairs = Object.entries(options).map(([name, value]) => `${name}=${value}`)
+  const program = join(root, 'bench', 'clients', 'GapClient.java')
+  const child = spawn('java', [...JVM, '-cp', kafkaClassPath(), program, ...pairs], {
+    env: cleanEnv(),
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   endWithUs(child)
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const gaps = async (): Promise<readonly Gap[]> => {
     child.stdin.write('read\n')
     const { value, done } = await answers.next()
-    if (done) throw new Error('rdgap has ended')
+    if (done) throw new Error('the gap client has ended')
     const answer = JSON.parse(value) as Answer
-    if (answer.failed > 0) throw new Error(`rdgap gave up ${answer.failed} records`)
+    if (answer.failed > 0)
+      throw new Error(`the gap client gave up ${answer.failed} records: ${answer.lastError}`)
     return answer.partitions
   }
   const everyPartition = Array.from({ length: partitions }, (_, partition) => partition)

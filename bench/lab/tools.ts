@@ -91,10 +91,10 @@ export function kafkaClassPath(): string {
   return join(directory, '*')
 }
 
-/** A compiled client of bench/clients. */
-function compiled(name: string): string {
-  const source = join(root, 'bench', 'clients', `${name}.c`)
-  const program = join(cache, 'bench', name)
+/** The compiled load client. */
+export function rdperf(): string {
+  const source = join(root, 'bench', 'clients', 'rdperf.c')
+  const program = join(cache, 'bench', 'rdperf')
   if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return program
   require('compiler', 'librdkafka')
   mkdirSync(join(cache, 'bench'), { recursive: true })
@@ -102,12 +102,6 @@ function compiled(name: string): string {
   renameSync(`${program}.new`, program)
   return program
 }
-
-/** The load client. */
-export const rdperf = () => compiled('rdperf')
-
-/** The client that measures gaps. */
-export const rdgap = () => compiled('rdgap')
 
 /** Odradek as its users run it: the built bundle. */
 export function odradekBundle(): string {

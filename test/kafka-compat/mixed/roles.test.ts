@@ -48,12 +48,12 @@ async function isrOf(topic: string): Promise<number[][]> {
   return partitions.filter((each) => each.topic === topic).map(({ isr }) => isr.toSorted((a, b) => a - b))
 }
 
-const controllers = [
-  { controller: 'Apache Kafka', brokerId: KAFKA },
-  { controller: 'ours', brokerId: OURS },
+const controllers: [name: string, brokerId: number][] = [
+  ['Apache Kafka', KAFKA],
+  ['ours', OURS],
 ]
 
-describe.each(controllers)('with $controller as the controller', ({ brokerId }) => {
+describe.each(controllers)('with %s as the controller', (_, brokerId) => {
   const topicOf = (name: string): string => `${name}-${brokerId}`
 
   beforeAll(async () => {
