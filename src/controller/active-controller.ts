@@ -109,8 +109,10 @@ export class ActiveController implements Term {
       epoch: this.epoch,
       topics: state.topics.size,
     })
-    introduce(state, channels, new Set())
-    await this.#brokers.bringOnline(new Set(state.brokers.keys()), state.partitions())
+    // Kafka tells them of no topic yet. But one that has just started, and knows of none, would answer its clients so.
+    const brokers = new Set(state.brokers.keys())
+    introduce(state, channels, brokers)
+    await this.#brokers.bringOnline(brokers)
     await this.reassignments.reassignByZnode()
     await this.reassignments.resume()
     await this.deletion.resume()

@@ -102,9 +102,9 @@ export class BrokerEvents {
 
   /**
    * Partitions without a leader get one if they can; the newcomers are told all that they have replicas of, and all brokers
-   * hear of what has changed and of the partitions `told`.
+   * hear of what has changed.
    */
-  async bringOnline(newcomers: ReadonlySet<number>, told: readonly PartitionRef[] = []): Promise<void> {
+  async bringOnline(newcomers: ReadonlySet<number>): Promise<void> {
     const term = this.#term
     const { state, channels } = term
     const served = state.servedPartitions()
@@ -117,7 +117,6 @@ export class BrokerEvents {
       const serving = replicasOf(ref).filter((id) => newcomers.has(id) && state.isServing(ref, id))
       if (serving.length > 0) batch.leaderAndIsr(ref, serving)
     }
-    batch.updateMetadata(told)
     batch.send()
   }
 

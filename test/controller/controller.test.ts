@@ -88,7 +88,7 @@ test('a new topic gets partition states as Kafka writes them, and the broker hea
   })
 })
 
-test('after a restart the broker hears who is there, then all in one leaderAndIsr and one updateMetadata', async () => {
+test('after a restart the broker hears what is there, then all in one leaderAndIsr and one updateMetadata', async () => {
   const cluster = new SimCluster()
   const first = await cluster.addBroker(1)
   const topics = Array.from({ length: 20 }, (_, i) => newTopic(`t${i}`, 5, 1))
@@ -98,7 +98,9 @@ test('after a restart the broker hears who is there, then all in one leaderAndIs
   const second = await reopened.addBroker(1)
   expect(second.controller.epoch).toBe(2)
   expect(second.calls.map(({ type }) => type)).toEqual(['updateMetadata', 'leaderAndIsr', 'updateMetadata'])
-  expect(second.calls[0].update).toMatchObject({ brokers: [{ id: 1 }], partitions: [] })
+  // The topics as well: a broker that has just started would say to its clients that there are none.
+  expect(second.calls[0].update).toMatchObject({ brokers: [{ id: 1 }] })
+  expect(second.calls[0].update!.partitions.length).toBe(100)
   expect(second.calls[1].states!.length).toBe(100)
   expect(second.calls[1].states!.every(({ isNew, leaderEpoch }) => !isNew && leaderEpoch === 0)).toBe(true)
   expect(second.metadata.topic('t7')).toEqual(before)
