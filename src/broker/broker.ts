@@ -119,9 +119,22 @@ export class Broker {
     return this.world.session.id
   }
 
-  /** Closes connections, flushes, leaves the marker of a clean stop. Safe to call twice. */
-  stop(): Promise<void> {
-    this.stopping ??= this.shutDown()
+  /** Creates those that are not there, and waits for their leaders. Rejects with ConfigError. */
+  createTopics(topics: readonly NewTopic[]): Promise<void> {
+    return createTopics(this.parts, topics)
+  }
+
+  /** Follows no leader from now on. Brokers that stop together do not miss each other then. */
+  stopFollowing(): void {
+    this.parts.services.replicas.stop()
+  }
+
+  /**
+   * Hands leaderships over where there are others to take them, closes connections, flushes, leaves the marker of a clean
+   * stop. Safe to call twice.
+   */
+  stop({ handOver = true }: { readonly handOver?: boolean } = {}): Promise<void> {
+    this.stopping ??= this.shutDown(handOver)
     return this.stopping
   }
 
@@ -137,10 +150,11 @@ export class Broker {
     await shutDownControlled(toController, settings, env)
   }
 
-  private async shutDown(): Promise<void> {
+  private async shutDown(handOver: boolean): Promise<void> {
     const { session, membership, locks } = this.world
-    await this.handOver()
+    if (handOver) await this.handOver()
     membership.stop()
+    this.stopFollowing()
     await this.server.stop()
     this.parts.groups.stop()
     this.parts.toController.stop()
@@ -255,8 +269,11 @@ async function join(
 async function createTopics(parts: Parts, topics: readonly NewTopic[]): Promise<void> {
   const { metadata, topics: admin } = parts.services
   const missing = topics.filter(({ name }) => !metadata.topic(name))
-  const options = { timeoutMs: parts.services.config.get('request.timeout.ms'), validateOnly: false }
+  const timeoutMs = parts.services.config.get('request.timeout.ms')
+  const options = { timeoutMs, validateOnly: false, byAnyBroker: true }
   for (const { name, error, message } of await admin.createTopics(missing, options)) {
-    if (error !== ErrorCode.NONE) throw new ConfigError('--topic', name, message ?? errorName(error))
+    // Made by another broker meanwhile: it is there all the same.
+    if (error === ErrorCode.NONE || error === ErrorCode.TOPIC_ALREADY_EXISTS) continue
+    throw new ConfigError('--topic', name, message ?? errorName(error))
   }
 }

@@ -1,5 +1,6 @@
 /** The command line: what was asked for, or one line on what is wrong with it. */
 import { parseArgs } from 'node:util'
+import { MAX_LOCAL_BROKERS } from '../broker/local-cluster.ts'
 import { newTopic } from '../broker/start-topics.ts'
 import type { NewTopic } from '../broker/start-topics.ts'
 import type { LogLevel } from '../env/env.ts'
@@ -11,6 +12,7 @@ Usage: odradek [server.properties] [options]
 
   --port N               listen on port N (0: a free one); default 9092
   --host H               listen on address H; default localhost, "0.0.0.0" for all interfaces
+  --brokers N            N brokers that are one cluster, on ports from --port on; data below --data-dir
   --data-dir DIR         keep data in DIR; default ./odradek-data
   --ephemeral            keep data in a new temporary directory that is removed at exit
   --topic NAME[:P[:R]]   create topic NAME with P partitions and R replicas before ready (repeatable)
@@ -27,6 +29,8 @@ export interface CommandOptions {
   readonly file: string | null
   readonly overrides: Readonly<Record<string, string>>
   readonly ephemeral: boolean
+  /** 1: a broker that is alone. */
+  readonly brokers: number
   readonly topics: readonly NewTopic[]
   readonly logLevel: LogLevel
   /** Whether `--host` or `--port` replace the listeners; null where not given. */
@@ -53,6 +57,7 @@ const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 const OPTIONS = {
   port: { type: 'string' },
   host: { type: 'string' },
+  brokers: { type: 'string' },
   'data-dir': { type: 'string' },
   ephemeral: { type: 'boolean' },
   topic: { type: 'string', multiple: true },
@@ -86,6 +91,7 @@ export function readArguments(argv: readonly string[]): Command {
       file: positionals[0] ?? null,
       overrides,
       ephemeral: values.ephemeral ?? false,
+      brokers: values.brokers === undefined ? 1 : readBrokers(values.brokers),
       topics: (values.topic ?? []).map(newTopic),
       logLevel,
       host: values.host ?? null,
@@ -113,6 +119,12 @@ function readOverrides(texts: readonly string[]): Record<string, string> {
     overrides[text.slice(0, equals).trim()] = text.slice(equals + 1).trim()
   }
   return overrides
+}
+
+function readBrokers(text: string): number {
+  if (!/^\d{1,3}$/.test(text) || Number(text) < 1 || Number(text) > MAX_LOCAL_BROKERS)
+    throw new UsageError(`--brokers ${text}: expected an integer from 1 to ${MAX_LOCAL_BROKERS}`)
+  return Number(text)
 }
 
 function readPort(text: string): number {

@@ -1,10 +1,14 @@
 /** From the command line, the file it names and the environment to one configuration. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { DEVELOPMENT_DEFAULTS } from '../broker/config/broker-config.ts'
 import type { BrokerConfig, Properties } from '../broker/config/broker-config.ts'
+import { memberProperties, replicationProperties } from '../broker/config/cluster-config.ts'
+import type { MemberPlace } from '../broker/config/cluster-config.ts'
 import type { Variables } from '../broker/config/environment.ts'
 import { loadConfig } from '../broker/config/load-config.ts'
 import { hostPort } from '../broker/config/listeners.ts'
+import type { LocalClusterOptions } from '../broker/local-cluster.ts'
 import { UsageError } from './arguments.ts'
 import type { CommandOptions } from './arguments.ts'
 
@@ -25,6 +29,39 @@ export async function readConfig(
   const absolute = relative.map((path) => resolve(path))
   if (absolute.every((path, index) => path === relative[index])) return config
   return loadConfig({ file, variables, overrides: { ...overrides, 'log.dirs': absolute.join(',') } })
+}
+
+export interface ClusterConfig {
+  /** Absolute. */
+  readonly directory: string
+  /** Lines for the log at start. */
+  readonly notes: readonly string[]
+  readonly configOf: LocalClusterOptions['configOf']
+}
+
+/** Of `--brokers`. Throws `ConfigError` and `UsageError`. */
+export async function readClusterConfig(
+  options: CommandOptions,
+  variables: Variables,
+  dataDirectory: string | null,
+): Promise<ClusterConfig> {
+  const file = options.file === null ? null : await readProperties(options.file)
+  const directory = resolve(dataDirectory ?? options.dataDirectory ?? DEVELOPMENT_DEFAULTS['log.dirs'])
+  const firstPort = options.port ?? 9092
+  const lastPort = firstPort + options.brokers - 1
+  if (lastPort > 65535)
+    throw new UsageError(`--port ${firstPort}: ${options.brokers} brokers need as many ports`)
+  const load = (place: MemberPlace, more: Properties): BrokerConfig =>
+    loadConfig({ file, variables, overrides: { ...options.overrides, ...more, ...memberProperties(place) } })
+  const placeOf = (id: number, logDir: string, port: number | null): MemberPlace => {
+    const given = firstPort === 0 ? 0 : firstPort + id - 1
+    return { id, host: options.host ?? 'localhost', port: port ?? given, logDir }
+  }
+  const first = load(placeOf(1, directory, null), {})
+  const replication = replicationProperties(first, options.brokers)
+  const configOf: ClusterConfig['configOf'] = ({ id, logDir, port }) =>
+    load(placeOf(id, logDir, port), replication)
+  return { directory, notes: first.notes, configOf }
 }
 
 /** `--host` and `--port` are the only listener then: nothing that others said about listeners holds. */

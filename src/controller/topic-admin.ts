@@ -103,6 +103,8 @@ export interface AddedPartitions {
 export interface ChangeOptions {
   readonly timeoutMs: number
   readonly validateOnly: boolean
+  /** Not asked by a client, who is to ask the controller: what is written is the same. */
+  readonly byAnyBroker?: boolean
 }
 
 const OK: TopicResult = { error: ErrorCode.NONE, message: null }
@@ -126,7 +128,7 @@ export class TopicAdmin {
 
   /** One result for each topic, in order. Names must be distinct. */
   async createTopics(topics: readonly NewTopic[], options: ChangeOptions): Promise<CreatedTopic[]> {
-    if (!this.#options.controller.isActive)
+    if (!options.byAnyBroker && !this.#options.controller.isActive)
       return topics.map((topic) => notCreated(topic.name, NOT_CONTROLLER))
     const made = await Promise.all(topics.map((topic) => this.#create(topic, options.validateOnly)))
     if (options.validateOnly) return made

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../../src/broker/config/config-types.ts'
 import { HELP, readArguments, UsageError } from '../../src/command/arguments.ts'
 import type { CommandOptions } from '../../src/command/arguments.ts'
-import { readConfig } from '../../src/command/read-config.ts'
+import { readClusterConfig, readConfig } from '../../src/command/read-config.ts'
 import { VERSION } from '../../src/command/version.ts'
 
 function options(...argv: string[]): CommandOptions {
@@ -18,6 +18,7 @@ describe('The command line', () => {
       file: null,
       overrides: {},
       ephemeral: false,
+      brokers: 1,
       topics: [],
       logLevel: 'warn',
       host: null,
@@ -86,6 +87,8 @@ describe('The command line', () => {
     [['--override', '=x'], '--override =x: expected KEY=VALUE'],
     [['--log-level', 'loud'], '--log-level loud: expected one of debug, info, warn, error'],
     [['--ephemeral', '--data-dir', 'd'], 'only one of them may be given'],
+    [['--brokers', '0'], '--brokers 0: expected an integer from 1 to 32'],
+    [['--brokers', 'many'], '--brokers many: expected an integer from 1 to 32'],
     [['--topic', 'a:0'], '--topic=a:0'],
     [['--topic', 'a:1:1:1'], '--topic=a:1:1:1'],
     [['--topic', 'a b'], '--topic=a b'],
@@ -128,5 +131,36 @@ describe('Flags and configuration', () => {
     await expect(readConfig(options('/nowhere/server.properties'), {}, null)).rejects.toThrow(
       '/nowhere/server.properties: no such file',
     )
+  })
+})
+
+describe('The configuration of several brokers', () => {
+  const place = (id: number, port: number | null = null) => ({ id, logDir: `/data/broker${id}`, port })
+
+  it('puts them on ports from the first on, and a port that a broker had stays its own', async () => {
+    const { configOf, directory } = await readClusterConfig(
+      options('--brokers', '3', '--data-dir', '/data'),
+      {},
+      null,
+    )
+    expect(directory).toBe('/data')
+    const ports = [1, 2, 3].map((id) => configOf(place(id)).listeners()[0].port)
+    expect(ports).toEqual([9092, 9093, 9094])
+    expect(configOf(place(3)).logDirs()).toEqual(['/data/broker3'])
+    const free = await readClusterConfig(options('--brokers', '2', '--port', '0'), {}, null)
+    expect(free.configOf(place(2)).listeners()[0].port).toBe(0)
+    expect(free.configOf(place(2, 4711)).listeners()[0].port).toBe(4711)
+  })
+
+  it('takes what was overridden for every broker', async () => {
+    const given = options('--brokers', '2', '--override', 'num.partitions=5')
+    const { configOf } = await readClusterConfig(given, {}, null)
+    expect([1, 2].map((id) => configOf(place(id)).get('num.partitions'))).toEqual([5, 5])
+  })
+
+  it('refuses ports that there are not, and a ZooKeeper', async () => {
+    const read = (...argv: string[]) => readClusterConfig(options('--brokers', '3', ...argv), {}, null)
+    await expect(read('--port', '65534')).rejects.toThrow('3 brokers need as many ports')
+    await expect(read('--override', 'zookeeper.connect=a:2181')).rejects.toThrow('share an embedded store')
   })
 })
