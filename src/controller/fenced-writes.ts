@@ -124,11 +124,18 @@ export class FencedWrites {
    */
   async updateEach(partitions: readonly DecidedPartition[]): Promise<Set<DecidedPartition>> {
     const stale = new Set<DecidedPartition>()
+    const chunks: Promise<void>[] = []
+    for (let start = 0; start < partitions.length; start += PARTITIONS_PER_MULTI)
+      chunks.push(this.#updateEachOf(partitions.slice(start, start + PARTITIONS_PER_MULTI), stale))
+    await Promise.all(chunks)
+    return stale
+  }
+
+  async #updateEachOf(partitions: readonly DecidedPartition[], stale: Set<DecidedPartition>): Promise<void> {
     for (let rest = partitions; rest.length > 0; rest = rest.filter((one) => !stale.has(one))) {
       try {
         await this.multi(rest.map(update))
-        noteUpdated(rest)
-        break
+        return noteUpdated(rest)
       } catch (error) {
         if (!isStale(error)) throw error
         // Operation 0 is the fence.
@@ -137,7 +144,6 @@ export class FencedWrites {
         await readLeadership(this.#session, [found])
       }
     }
-    return stale
   }
 
   /** Removes a topic's znodes, then its configuration, then the marker that asked for it. */

@@ -149,3 +149,37 @@ test('a state that another hand has written meanwhile is not overwritten', async
     partitionEpoch: 2,
   })
 })
+
+test('thousands of sets are written in parts that an ensemble takes; one that another hand has written stands alone', async () => {
+  const cluster = new SimCluster()
+  for (const id of [1, 2]) await cluster.addBroker(id)
+  await cluster.createTopic('t', ...Array.from({ length: 1500 }, () => [2, 1]))
+  const { metadata, controller, session } = cluster.controller
+  const path = '/brokers/topics/t/partitions/1200/state'
+  const { data } = await cluster.until(session.get(path))
+  await cluster.until(session.set(path, data))
+  const sizes: number[] = []
+  const multi = session.multi.bind(session)
+  session.multi = (operations) => {
+    sizes.push(operations.length)
+    return multi(operations)
+  }
+  const partitions = Array.from({ length: 1500 }, (_, partitionIndex) => ({
+    partitionIndex,
+    leaderEpoch: 0,
+    newIsr: [],
+    newIsrWithEpochs: [{ brokerId: 2, brokerEpoch: -1 }],
+    leaderRecoveryState: 0,
+    partitionEpoch: 0,
+  }))
+  const { topicId } = metadata.topic('t')!
+  const topics = [{ topicName: '', topicId, partitions }]
+  const request = { brokerId: 2, brokerEpoch: metadata.broker(2)!.epoch, topics }
+  const answers = (await cluster.until(controller.alterPartition(request, 3))).topics[0].partitions
+  const refused = answers.filter(({ errorCode }) => errorCode !== ErrorCode.NONE)
+  expect(refused.map(({ partitionIndex, errorCode }) => [partitionIndex, errorCode])).toEqual([
+    [1200, ErrorCode.INVALID_UPDATE_VERSION],
+  ])
+  expect(await cluster.stateOf('t', 1499)).toMatchObject({ isr: [2], partitionEpoch: 1 })
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(1001)
+})
