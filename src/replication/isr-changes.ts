@@ -10,7 +10,10 @@ import type {
   AlterPartitionResponse,
 } from '../protocol/messages/56-alter-partition.ts'
 
-/** After an answer that is about the whole request, or none. */
+/**
+ * After an answer that is about the whole request, or none; or that refuses a partition, which is proposed again at once: a
+ * controller in this process that does not know yet that it is deposed would be asked without end, and nothing else would run.
+ */
 const RETRY_MS = 50
 
 export interface IsrProposal {
@@ -116,6 +119,7 @@ export class IsrChanges {
         if (topicName) answers.set(`${topicName}-${answer.partitionIndex}`, answer)
       }
     }
+    if ([...answers.values()].some(({ errorCode }) => errorCode !== ErrorCode.NONE)) this.#pause()
     for (const [key, entry] of sent) {
       const { topicId, partition } = entry.proposal
       const answer = answers.get(key) ?? answers.get(`${topicId}-${partition}`)
@@ -131,6 +135,10 @@ export class IsrChanges {
     if (this.#stopped) return
     for (const [key, entry] of sent) this.#wait(key, entry)
     this.#parts.logger.log('info', 'in-sync sets are told again', { partitions: sent.size, reason })
+    this.#pause()
+  }
+
+  #pause(): void {
     this.#retry = this.#parts.timers.after(RETRY_MS, () => {
       this.#retry = null
       this.#send()

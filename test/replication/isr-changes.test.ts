@@ -178,6 +178,25 @@ describe('changes of in-sync sets', () => {
     expect(world.asked.map(({ request }) => partitionsIn(request))).toEqual([[0]])
   })
 
+  test('a partition that is refused may be proposed again at once: it is sent 50 ms later', async () => {
+    const world = controller()
+    let proposed = 0
+    const propose = (): void => {
+      proposed++
+      world.changes.submit(proposalOf(), (outcome) => void (outcome.error !== ErrorCode.NONE && propose()))
+    }
+    propose()
+    await world.time.settle()
+    const response = accepted(world.asked[0].request, true)
+    Object.assign(response.topics[0].partitions[0], { errorCode: ErrorCode.NOT_CONTROLLER })
+    await answer(world, response)
+    expect(proposed).toBe(2)
+    await world.time.advance(49)
+    expect(world.asked).toEqual([])
+    await world.time.advance(1)
+    expect(world.asked.map(({ request }) => partitionsIn(request))).toEqual([[0]])
+  })
+
   test('a partition that the answer forgets is asked for again at once', async () => {
     const world = controller()
     world.submit(proposalOf())
