@@ -90,14 +90,14 @@ export class ActiveController implements Term {
     return this.#isLoaded
   }
 
-  /** The order is that of Kafka's onControllerFailover. */
-  async load(): Promise<void> {
+  /** `lost`: brokers, by epoch, whose process was found gone. The order is that of Kafka's onControllerFailover. */
+  async load(lost: ReadonlyMap<number, number>): Promise<void> {
     const { session, state, channels, writes, logger } = this
     await this.#writeFeatures()
     const [isrChanges, logDirEvents] = await Promise.all([
       readIsrChanges(session, this.#onIsrChanges),
       readLogDirEvents(session, this.#onLogDirEvents),
-      this.#brokers.load(),
+      this.#brokers.load(lost),
       this.#topics.load(),
     ])
     // All is read and all brokers are told everything below: these say nothing more.

@@ -28,13 +28,18 @@ export class BrokerEvents {
 
   readonly watch = (): void => this.#term.schedule('brokers', () => this.#changed())
 
-  /** Reads the brokers and opens the ways to them, at the beginning of the term. */
-  async load(): Promise<void> {
-    const { session, state, channels } = this.#term
+  /**
+   * Reads the brokers and opens the ways to them, at the beginning of the term. Those that are `lost`, by epoch, begin so: the
+   * election that was won just now says that it is not us who are cut off.
+   */
+  async load(lost: ReadonlyMap<number, number>): Promise<void> {
+    const { session, state, channels, settings } = this.#term
     for (const broker of await readBrokers(session, this.watch)) {
       state.brokers.set(broker.id, broker)
       channels.add(broker)
+      if (lost.get(broker.id) === broker.epoch && settings.fastFailoverEnabled()) state.lost.add(broker.id)
     }
+    for (const id of state.lost) this.#askWhetherBack(id)
   }
 
   async #changed(): Promise<void> {
@@ -130,7 +135,7 @@ export class BrokerEvents {
   }
 
   async #lost({ id, epoch }: BrokerInfo): Promise<void> {
-    const { state, writes, channels, logger, brokerId } = this.#term
+    const { state, writes, logger, brokerId } = this.#term
     const isCurrent = (): boolean => state.brokers.get(id)?.epoch === epoch && !state.lost.has(id)
     if (!isCurrent() || id === brokerId) return
     // It may be us who are cut off: only a controller that the coordination service lets write may say so of another.
@@ -139,7 +144,12 @@ export class BrokerEvents {
     logger.log('warn', 'a broker is gone before its session: its port refuses', { broker: id, epoch })
     state.lost.add(id)
     await this.#failed([broker])
-    // What is asked again until it is answered tells when the broker is there again.
+    this.#askWhetherBack(id)
+  }
+
+  /** What is asked again until it is answered tells when the broker is there again. */
+  #askWhetherBack(id: number): void {
+    const { state, channels } = this.#term
     const update = { brokers: state.reachableBrokers(), partitions: [] }
     channels.send(id, { type: 'updateMetadata', update })
   }

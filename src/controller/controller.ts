@@ -64,6 +64,8 @@ export class Controller {
   /** Elected, and everything has been read once. */
   #hasTakenOver = false
   #terms = 0
+  /** Controllers that were found gone, by broker epoch: the next one need not find it out again. */
+  readonly #lost = new Map<number, number>()
   #stopped = false
 
   constructor(options: ControllerOptions) {
@@ -197,6 +199,8 @@ export class Controller {
     if (!settings.fastFailoverEnabled() || brokerId === this.#options.brokerId || this.#active !== null)
       return
     this.#schedule('controller lost', async () => {
+      const epoch = await this.#election.brokerEpoch(brokerId)
+      if (epoch !== null) this.#lost.set(brokerId, epoch)
       if (!(await this.#election.depose(brokerId))) return
       logger.log('warn', 'the controller is gone before its session: its port refuses', { broker: brokerId })
       await this.#elect()
@@ -260,6 +264,7 @@ export class Controller {
     if (won !== null && won.epoch === this.#active?.epoch) return
     this.#resign()
     if (won !== null) return this.#takeOver(won)
+    this.#lost.clear()
     const controller = await this.#election.controllerId()
     this.#options.logger.log('info', 'another broker is the controller', { controller })
   }
@@ -284,7 +289,8 @@ export class Controller {
       },
     )
     this.#active = active
-    await active.load()
+    await active.load(this.#lost)
+    this.#lost.clear()
     this.#hasTakenOver = true
   }
 

@@ -7,7 +7,13 @@ import type { CoordinationOperation, CoordinationSession, Watch } from '../env/c
 import type { Clock } from '../env/env.ts'
 import { readNode } from './read-cluster.ts'
 import type { ZnodeContent } from './read-cluster.ts'
-import { CONTROLLER_EPOCH_PATH, CONTROLLER_PATH, decodeController, encodeController } from './znodes.ts'
+import {
+  CONTROLLER_EPOCH_PATH,
+  CONTROLLER_PATH,
+  brokerPath,
+  decodeController,
+  encodeController,
+} from './znodes.ts'
 
 export interface WonElection {
   readonly epoch: number
@@ -69,6 +75,11 @@ export class ControllerElection {
     }
   }
 
+  /** The epoch under which a broker is registered now; null when it is not. */
+  async brokerEpoch(brokerId: number): Promise<number | null> {
+    return (await this.#session.exists(brokerPath(brokerId)))?.czxid ?? null
+  }
+
   /** The controller's broker id; null when there is none. */
   async controllerId(): Promise<number | null> {
     return decodeController((await readNode(this.#session, CONTROLLER_PATH))?.data ?? null)
@@ -80,8 +91,10 @@ export class ControllerElection {
    * that process lives after all, its writes fail at the same fence once another has been elected.
    */
   async depose(brokerId: number): Promise<boolean> {
-    const epochNode = await readNode(this.#session, CONTROLLER_EPOCH_PATH)
-    const controller = await readNode(this.#session, CONTROLLER_PATH)
+    const [epochNode, controller] = await Promise.all([
+      readNode(this.#session, CONTROLLER_EPOCH_PATH),
+      readNode(this.#session, CONTROLLER_PATH),
+    ])
     if (epochNode === null || decodeController(controller?.data ?? null) !== brokerId) return false
     try {
       await this.#session.multi([
