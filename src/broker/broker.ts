@@ -38,6 +38,9 @@ export interface StartOptions {
 /** Of an ensemble that does not answer somebody should hear before the attempt is given up. */
 const SILENCE_MS = 1000
 
+/** A start whose session expires begins anew so often. */
+const MAX_STARTS = 3
+
 interface World {
   readonly session: CoordinationSession
   readonly membership: Membership
@@ -72,6 +75,21 @@ export class Broker {
    * that cannot be bound; then nothing is left open.
    */
   static async start(config: BrokerConfig, env: Env, options: StartOptions = {}): Promise<Broker> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await Broker.startOnce(config, env, options)
+      } catch (error) {
+        const isExpired = error instanceof CoordinationError && error.code === 'SESSION_EXPIRED'
+        if (!isExpired || attempt === MAX_STARTS) throw error
+        // A machine that stood still, or an ensemble that was away for so long.
+        env.logger.log('warn', 'the session has expired during the start; the broker starts again', {
+          attempt,
+        })
+      }
+    }
+  }
+
+  private static async startOnce(config: BrokerConfig, env: Env, options: StartOptions): Promise<Broker> {
     const locks = lockLogDirs(env.disk, config.logDirs())
     const undo: (() => Promise<void> | void)[] = [() => locks.release()]
     const isAlone = options.isAlone ?? !config.isOnEnsemble

@@ -1,5 +1,6 @@
 /** From the command line, the file it names and the environment to one configuration. */
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { DEVELOPMENT_DEFAULTS } from '../broker/config/broker-config.ts'
 import type { BrokerConfig, Properties } from '../broker/config/broker-config.ts'
@@ -24,11 +25,17 @@ export async function readConfig(
   const overrides = { ...options.overrides, ...listenerFlags(options) }
   const directory = dataDirectory ?? options.dataDirectory
   if (directory !== null) overrides['log.dirs'] = directory
-  const config = loadConfig({ file, variables, overrides })
+  const hostName = hostname()
+  const config = loadConfig({ file, variables, overrides, hostName })
   const relative = config.logDirs()
   const absolute = relative.map((path) => resolve(path))
   if (absolute.every((path, index) => path === relative[index])) return config
-  return loadConfig({ file, variables, overrides: { ...overrides, 'log.dirs': absolute.join(',') } })
+  return loadConfig({
+    file,
+    variables,
+    hostName,
+    overrides: { ...overrides, 'log.dirs': absolute.join(',') },
+  })
 }
 
 export interface ClusterConfig {

@@ -2,6 +2,7 @@
 import { Broker } from '../../src/broker/broker.ts'
 import { BrokerConfig, type Properties } from '../../src/broker/config/broker-config.ts'
 import { createEmbeddedCoordination } from '../../src/coordination/embedded.ts'
+import type { Coordination } from '../../src/env/coordination.ts'
 import { nodeClock, nodeRandom, nodeTimers } from '../../src/env/node/clock.ts'
 import { createNodeNetwork } from '../../src/env/node/network.ts'
 import { SimDisk } from '../../src/env/sim/disk.ts'
@@ -16,6 +17,7 @@ export class ClusterProcess {
   readonly #properties: Properties
   readonly #brokers = new Map<number, Broker>()
   readonly #clients: WireClient[] = []
+  #expireNext = false
 
   constructor(properties: Properties = {}) {
     this.#properties = properties
@@ -49,7 +51,15 @@ export class ClusterProcess {
     }
     const config = new BrokerConfig(properties, { profile: 'development' })
     const onBug = (error: unknown): void => void this.bugs.push(error)
-    const env = { ...this.#env, coordination: this.#store }
+    const coordination: Coordination = {
+      connect: async (options) => {
+        const session = await this.#store.connect(options)
+        if (this.#expireNext) void this.#store.expire(session.id)
+        this.#expireNext = false
+        return session
+      },
+    }
+    const env = { ...this.#env, coordination }
     const broker = await Broker.start(config, env, { onBug, isAlone: false })
     this.#brokers.set(id, broker)
     return broker
@@ -71,6 +81,11 @@ export class ClusterProcess {
     const client = await WireClient.connect(this.broker(id).listeners[0].port)
     this.#clients.push(client)
     return client
+  }
+
+  /** The session that is begun next expires at once. */
+  expireNextSession(): void {
+    this.#expireNext = true
   }
 
   /** As a coordination service that has not heard of the broker for its session timeout. */

@@ -1,7 +1,9 @@
 import { afterEach, expect, test } from 'vitest'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
+import { metadataApi } from '../../src/protocol/messages/03-metadata.ts'
 import { createTopicsApi } from '../../src/protocol/messages/19-create-topics.ts'
 import { describeClusterApi } from '../../src/protocol/messages/60-describe-cluster.ts'
+import { ZERO_UUID } from '../../src/protocol/schema.ts'
 import { ClusterProcess, eventually } from './cluster-process.ts'
 import { allValues, batchOf, commitOffset, committedOffset, describeTopic, produce } from './requests.ts'
 import type { WireClient } from './wire-client.ts'
@@ -160,6 +162,28 @@ test('CreateTopics on a broker that is not the controller answers NOT_CONTROLLER
   const client = await cluster.connect(other)
   const reply = await client.request(createTopicsApi, 7, { topics: [topic], timeoutMs: 1000 })
   expect(reply.topics[0].errorCode).toBe(ErrorCode.NOT_CONTROLLER)
+})
+
+test('any broker makes a topic that is asked for and not there, in Metadata', async () => {
+  cluster = await ClusterProcess.start(2)
+  const other = cluster.ids.find((id) => id !== cluster.controllerId)!
+  const client = await cluster.connect(other)
+  const topics = [{ name: 'wanted', topicId: ZERO_UUID }]
+  const ask = async () => {
+    const reply = await client.request(metadataApi, 12, { topics, allowAutoTopicCreation: true })
+    return reply.topics[0]
+  }
+  const topic = await eventually(ask, ({ errorCode }) => errorCode === ErrorCode.NONE)
+  expect(topic.partitions).toHaveLength(1)
+})
+
+test('a session that expires while a broker starts is no reason to end', async () => {
+  cluster = await ClusterProcess.start(2)
+  await cluster.stop(2)
+  cluster.expireNextSession()
+  await cluster.start(2)
+  expect(cluster.lines.filter((line) => line.includes('has expired during the start'))).toHaveLength(1)
+  expect(cluster.broker(2).epoch).toBeGreaterThan(0)
 })
 
 test('committed offsets survive the coordinator', async () => {

@@ -194,6 +194,18 @@ describe('Configurations that people have', () => {
     expect(load({ file: { 'broker.id': '0', 'zookeeper.connect': '' } }).ensemble()).toBeNull()
   })
 
+  it("a member of a cluster advertises its machine's name, a broker that is alone localhost", () => {
+    const file = { listeners: 'PLAINTEXT://:9092' }
+    const hostName = 'broker-7.example'
+    const hostOf = (properties: Record<string, string>) =>
+      load({ file: properties, hostName }).resolveAdvertised(new Map())[0].host
+    expect(hostOf({ ...file, 'zookeeper.connect': 'a:2181' })).toBe(hostName)
+    expect(hostOf({ ...file, 'zookeeper.connect': 'a:2181', listeners: 'PLAINTEXT://10.0.0.7:9092' })).toBe(
+      '10.0.0.7',
+    )
+    expect(hostOf(file)).toBe('localhost')
+  })
+
   it("a member of a cluster has Kafka's defaults, also where flags alone say so", () => {
     const config = load({ overrides: { 'zookeeper.connect': 'a:2181' } })
     expect(config.profile).toBe('kafka')

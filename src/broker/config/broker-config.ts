@@ -48,6 +48,8 @@ export interface BrokerConfigOptions {
   readonly profile?: ConfigProfile
   /** Lines for the log at start: what was given and has no effect here. */
   readonly notes?: readonly string[]
+  /** Of this machine, which brokers of a ZooKeeper cluster advertise where nothing else is said. */
+  readonly hostName?: string
   /** CLUSTER_ID of the environment; null: one is made, or the data directory knows. */
   readonly clusterId?: string | null
 }
@@ -87,7 +89,8 @@ export class BrokerConfig {
       securityInterBrokerProtocol: this.get('security.inter.broker.protocol'),
       protocolGiven: this.#static['security.inter.broker.protocol'] !== undefined,
       controllerListenerNames: this.get('controller.listener.names'),
-      defaultAdvertisedHost: 'localhost',
+      // Brokers of a cluster are on several machines; one that is alone is for those of its own.
+      defaultAdvertisedHost: (this.isOnEnsemble && options.hostName) || 'localhost',
     })
   }
 

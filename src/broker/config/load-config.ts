@@ -11,6 +11,8 @@ export interface ConfigSources {
   readonly variables: Variables
   /** `--override` and the short flags. */
   readonly overrides: Properties
+  /** As `BrokerConfigOptions.hostName`. */
+  readonly hostName?: string
 }
 
 /** Kafka's keys that are not in the table: they belong to parts that are not here. */
@@ -47,6 +49,7 @@ export function loadConfig(sources: ConfigSources): BrokerConfig {
   return new BrokerConfig(properties, {
     profile,
     clusterId: environment.clusterId,
+    hostName: sources.hostName,
     notes: notesOf(names, environment.ignored),
   })
 }
