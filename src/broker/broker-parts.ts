@@ -171,6 +171,7 @@ export function buildParts(
     clock,
     logger,
     topicExists: (topic) => metadata.topic(topic) !== undefined,
+    holdsTopicConfig: (topic) => topicConfigs.has(topic),
     onTopicConfigChange: (topic, overrides) => {
       topicConfigs.set(topic, overrides)
       replicas.topicConfigChanged(topic)

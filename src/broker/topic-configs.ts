@@ -26,6 +26,11 @@ export class TopicConfigs {
     this.resolved.delete(topic)
   }
 
+  /** They have been read, and are not read again. */
+  has(topic: string): boolean {
+    return this.overrides.has(topic)
+  }
+
   forget(topic: string): void {
     this.overrides.delete(topic)
     this.resolved.delete(topic)

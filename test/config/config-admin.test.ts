@@ -4,7 +4,8 @@ import type { Properties } from '../../src/broker/config/broker-config.ts'
 import { ConfigAdmin, ResourceType } from '../../src/broker/config/config-admin.ts'
 import { createEmbeddedCoordination } from '../../src/coordination/embedded.ts'
 import type { EmbeddedCoordination } from '../../src/coordination/embedded.ts'
-import type { CoordinationSession } from '../../src/env/coordination.ts'
+import { CoordinationError } from '../../src/env/coordination.ts'
+import type { CoordinationSession, SessionState } from '../../src/env/coordination.ts'
 import { createNodeEnv } from '../../src/env/node/index.ts'
 import { silentLogger } from '../../src/env/node/logger.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
@@ -45,6 +46,7 @@ async function start(properties: Properties = {}, nowMs = () => env.clock.nowMs(
     clock: { ...env.clock, nowMs },
     logger: silentLogger,
     topicExists: (topic) => topic.startsWith('t'),
+    holdsTopicConfig: (topic) => topic === 'not-heard-of-yet',
     onTopicConfigChange: (topic, overrides) => void topicChanges.push({ topic, overrides }),
     onBrokerConfigChange: (keys) => void brokerChanges.push(...keys),
   })
@@ -261,6 +263,34 @@ describe('Changes that another broker wrote', () => {
       await session.create('/config/changes/config_change_', Buffer.from(text), 'persistent_sequential')
     }
     await expect.poll(() => topicChanges).toEqual([{ topic: 't9', overrides: {} }])
+  })
+
+  it('reach settings that were read before the topic itself was heard of; those of other topics are read when needed', async () => {
+    const { topicChanges } = await start()
+    for (const name of ['of-no-interest', 'not-heard-of-yet']) {
+      const change = Buffer.from(`{"version":2,"entity_path":"topics/${name}"}`)
+      await session.create('/config/changes/config_change_', change, 'persistent_sequential')
+    }
+    await expect.poll(() => topicChanges).toEqual([{ topic: 'not-heard-of-yet', overrides: {} }])
+  })
+
+  it('are put in force in the next session where the end of one has cut them short', async () => {
+    const states: ((state: SessionState) => void)[] = []
+    session.onState = (listener) => void states.push(listener)
+    const { topicChanges } = await start()
+    const get = session.get.bind(session)
+    let refused = 0
+    session.get = (path, watch) => {
+      if (path !== '/config/topics/t1') return get(path, watch)
+      refused++
+      return Promise.reject(new CoordinationError('SESSION_EXPIRED', path))
+    }
+    const change = Buffer.from('{"version":2,"entity_path":"topics/t1"}')
+    await session.create('/config/changes/config_change_', change, 'persistent_sequential')
+    await expect.poll(() => refused).toBe(1)
+    session.get = get
+    for (const listener of states) listener('renewed')
+    await expect.poll(() => topicChanges).toEqual([{ topic: 't1', overrides: {} }])
   })
 
   it('are removed after 15 minutes', async () => {

@@ -46,6 +46,8 @@ export interface ConfigAdminOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly topicExists: (topic: string) => boolean
+  /** A topic's settings have been read here, perhaps before the topic itself was heard of: they are to be kept current. */
+  readonly holdsTopicConfig: (topic: string) => boolean
   /** A topic's own settings are now these. Not called for a new topic. */
   readonly onTopicConfigChange: (topic: string, overrides: Properties) => void
   /** These broker settings have other values now. */
@@ -289,12 +291,12 @@ export class ConfigAdmin {
     const names = await session.children(CONFIG_CHANGES_PATH, watch)
     for (const name of names) {
       if (sequenceOf(name) <= this.#lastChange) continue
-      this.#lastChange = sequenceOf(name)
       const node = await this.#readNode(`${CONFIG_CHANGES_PATH}/${name}`)
       const change = decodeChange(node?.data ?? null)
-      if (change === null) continue
-      if (change.type === 'topics') await this.#applyTopicEntity(change.name)
-      else await this.#applyBrokerEntity(change.name)
+      if (change?.type === 'topics') await this.#applyTopicEntity(change.name)
+      else if (change !== null) await this.#applyBrokerEntity(change.name)
+      // Not before: one that the end of the session has cut short is read again in the next.
+      this.#lastChange = sequenceOf(name)
     }
     await this.#removeOldChanges(names)
   }
@@ -308,7 +310,8 @@ export class ConfigAdmin {
   }
 
   async #applyTopicEntity(topic: string): Promise<void> {
-    if (!this.#options.topicExists(topic)) return
+    const { topicExists, holdsTopicConfig } = this.#options
+    if (!topicExists(topic) && !holdsTopicConfig(topic)) return
     const overrides = await this.topicOverrides(topic)
     this.#options.logger.log('info', 'topic configuration changed', { topic, ...overrides })
     this.#options.onTopicConfigChange(topic, overrides)
