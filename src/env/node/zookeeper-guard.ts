@@ -34,7 +34,13 @@ function answerUnknownErrors(module: ZookeeperModule): void {
   }
 }
 
+type WatchKind = 'dataWatches' | 'existWatches' | 'childWatches'
+
+/** The paths of watches, by what they wait for. */
+type WatchPaths = Record<WatchKind, string[]>
+
 interface Packet {
+  readonly request: { readonly header: { readonly type: number } | null; readonly payload: object | null }
   readonly callback?: (error: Exception) => void
 }
 
@@ -57,6 +63,10 @@ interface Connection {
   on(event: 'state', listener: (state: number) => void): void
 }
 
+/** Code of the request that leaves all watches again with another server. */
+const SET_WATCHES = 101
+/** Of one such request, as ZooKeeper's own client has it. A server ends the connection after one of more than 1 MB. */
+const MAX_WATCH_BYTES = 128 * 1024
 /** States of the connection manager. */
 const CONNECTING = 1
 const CLOSED = -2
@@ -88,14 +98,50 @@ export function guardConnection(client: Client, env: { clock: Clock; timers: Tim
   }
 }
 
-/** Fault: what had queued up while there was no connection was sent before the credentials, and refused. */
+/**
+ * Faults: what had queued up while there was no connection was sent before the credentials, and refused; and all watches were
+ * left again in one request, which no server took when there were many, so that the session was never served again.
+ */
 function sendAuthenticationFirst(connection: Connection): void {
   const connected = connection.onSocketConnected.bind(connection)
+  const { packetQueue } = connection
   connection.onSocketConnected = () => {
-    const waiting = connection.packetQueue.queue.splice(0)
+    const waiting = packetQueue.queue.splice(0)
     connected()
-    connection.packetQueue.queue.push(...waiting)
+    packetQueue.queue = [...packetQueue.queue.flatMap(splitWatches), ...waiting]
   }
+}
+
+/** The same watches in as many requests as it takes. */
+function splitWatches(packet: Packet): Packet[] {
+  const { header, payload } = packet.request
+  if (header?.type !== SET_WATCHES || payload === null) return [packet]
+  return partsOf(payload as WatchPaths).map((part) => {
+    // Each needs a header of its own: it is numbered when it is sent.
+    const request = Object.assign(Object.create(Object.getPrototypeOf(packet.request) as object), {
+      header: Object.assign(Object.create(Object.getPrototypeOf(header) as object), header),
+      payload: Object.assign(Object.create(Object.getPrototypeOf(payload) as object), payload, part),
+    }) as Packet['request']
+    return { ...packet, request }
+  })
+}
+
+function partsOf(watches: WatchPaths): WatchPaths[] {
+  const empty = (): WatchPaths => ({ dataWatches: [], existWatches: [], childWatches: [] })
+  const parts = [empty()]
+  let bytes = 0
+  for (const kind of Object.keys(empty()) as WatchKind[]) {
+    for (const path of watches[kind]) {
+      const length = 4 + Buffer.byteLength(path)
+      if (bytes + length > MAX_WATCH_BYTES && bytes > 0) {
+        parts.push(empty())
+        bytes = 0
+      }
+      parts.at(-1)![kind].push(path)
+      bytes += length
+    }
+  }
+  return parts
 }
 
 /** Fault: half a reply of a connection that broke was put before the first bytes of the next one. */

@@ -6,6 +6,7 @@ import {
   CoordinationError,
   type CoordinationSession,
   type SessionState,
+  type WatchEvent,
 } from '../../../src/env/coordination.ts'
 import { eventually } from '../harness/conditions.ts'
 import { startEnsemble, Wire, type Ensemble, type ZookeeperServer } from './ensemble.ts'
@@ -135,6 +136,31 @@ describe('a connection that fails', () => {
     const successor = await open(`127.0.0.1:${wire.port}`)
     expect(successor.id).not.toBe(session.id)
     await successor.create(node, null, 'ephemeral')
+  })
+
+  test('more watches than a server takes in one request outlive it', async () => {
+    const wire = await wireTo(ensemble.servers[0])
+    const session = await open(`127.0.0.1:${wire.port}`)
+    const other = await open(ensemble.connect)
+    const [node, last] = [path(), path()]
+    await other.create(node, null)
+    const seen: string[] = []
+    const watch = (event: WatchEvent): void => void seen.push(event.path)
+    // 1.2 MB of paths; a server takes 1 MB.
+    const names = Array.from({ length: 5000 }, (_, i) => `${node}-${'x'.repeat(220)}-${i}`)
+    await session.get(node, watch)
+    for (let start = 0; start < names.length; start += 250)
+      await Promise.all(names.slice(start, start + 250).map((name) => session.exists(name, watch)))
+    await session.exists(last, watch)
+    const { id } = session
+    wire.cut()
+    wire.restore()
+    await eventually('the session is served again', () => session.exists('/'))
+    for (const name of [names[0], names[4999], last]) await other.create(name, null)
+    await other.set(node, Buffer.from('x'))
+    await eventually('the watches run', () => seen.length === 4)
+    expect(seen.toSorted()).toEqual([node, names[0], names[4999], last].toSorted())
+    expect(session.id).toBe(id)
   })
 
   test('what was under way when the connection broke is CONNECTION_LOSS', async () => {
