@@ -20,6 +20,7 @@ import { ReplicaManager } from '../replication/replica-manager.ts'
 import { advertisedApis } from './api-table.ts'
 import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
 import { ConfigAdmin } from './config/config-admin.ts'
+import { confirmSession } from './confirm-session.ts'
 import { ControlPlane, localChannel } from './control-plane.ts'
 import { ControllerChannel } from './controller-channel.ts'
 import { FetchSessionCache } from './fetch-sessions.ts'
@@ -106,6 +107,8 @@ export function buildParts(
     readsFromFollowers: () => config.get('replica.selector.class') === RACK_AWARE_SELECTOR,
     lagTimeMaxMs: () => config.get('replica.lag.time.max.ms'),
     brokerEpoch,
+    sessionTimeoutMs: () => config.get('zookeeper.session.timeout.ms'),
+    confirmSession: () => confirmSession(session, timers),
     alterPartition: (request) => toController.alterPartition(request),
     fetchers,
     listener: {
@@ -116,6 +119,9 @@ export function buildParts(
         if (topic === OFFSETS_TOPIC) groups.onResigned(partition)
       },
     },
+  })
+  session.onState((state) => {
+    if (state === 'expired') replicas.sessionExpired()
   })
   const controlPlane: ControlPlane = new ControlPlane({
     brokerEpoch,

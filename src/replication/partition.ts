@@ -26,6 +26,8 @@ import { UncommittedBytes } from './uncommitted-bytes.ts'
 /** What the partitions of a broker share. */
 export interface PartitionHost extends LeadershipHost {
   readonly isrChanges: Pick<IsrChanges, 'submit'>
+  /** Whether this broker may act as the leader that it is (leadership-lease.ts). */
+  leaseHolds(): boolean
   /** Whether followers that wait for records are told of the high watermark at once: consumers may read from them. */
   tellsHighWatermark(): boolean
 }
@@ -53,6 +55,7 @@ export class Partition implements FollowedPartition {
   #log: ReplicaLog
   /** null while this broker does not lead. */
   #leadership: Leadership | null = null
+  #awaitsController = false
   readonly #acks = new Acks()
   readonly #uncommitted = new UncommittedBytes()
   readonly #waiters = { 'high-watermark': new Set<PartitionWaiter>(), 'log-end': new Set<PartitionWaiter>() }
@@ -86,6 +89,11 @@ export class Partition implements FollowedPartition {
   /** Somebody else leads. */
   get isFollower(): boolean {
     return this.leader >= 0 && this.#leadership === null
+  }
+
+  /** What it was is over with this broker's session: the next word of the controller counts, of the same leader epoch too. */
+  get awaitsController(): boolean {
+    return this.#awaitsController
   }
 
   /** As the controller has confirmed it; a follower does not know it. */
@@ -139,6 +147,7 @@ export class Partition implements FollowedPartition {
     this.leaderEpoch = state.leaderEpoch
     this.partitionEpoch = state.partitionEpoch
     this.replicas = state.replicas
+    this.#awaitsController = false
     return true
   }
 
@@ -146,6 +155,13 @@ export class Partition implements FollowedPartition {
   stop(): void {
     this.leader = -1
     this.#resign(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  }
+
+  /** This broker's session has ended: the controller elects another leader, and says so when this broker has registered anew. */
+  sessionExpired(): void {
+    if (this.#leadership === null) return
+    this.stop()
+    this.#awaitsController = true
   }
 
   /** A move to another directory is complete: the same records lie there. Whoever waits looks again. */
@@ -174,7 +190,7 @@ export class Partition implements FollowedPartition {
   append(records: Buffer, origin: AppendOptions['origin'], requiredAcks: number): AppendOutcome {
     if (this.isOffline) return this.log.appendAsLeader(records, { leaderEpoch: -1, origin })
     const leadership = this.#leadership
-    if (leadership === null)
+    if (leadership === null || !this.#mayLead(leadership))
       return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, message: 'this broker does not lead the partition' }
     const { log } = this
     const { minInsyncReplicas } = log.config
@@ -188,6 +204,11 @@ export class Partition implements FollowedPartition {
     // A batch that was there already adds nothing.
     if (log.logEndOffset > logEndOffset) this.#appended(leadership, records.length)
     return outcome
+  }
+
+  /** Without followers there is nobody else. */
+  #mayLead(leadership: Leadership): boolean {
+    return leadership.followers.length === 0 || this.#host.leaseHolds()
   }
 
   #appended(leadership: Leadership, bytes: number): void {
@@ -280,6 +301,9 @@ export class Partition implements FollowedPartition {
   read(request: ReadRequest): ReadResult {
     const refused = this.checkLeaderEpoch(request.currentLeaderEpoch, request.fromAnyReplica)
     if (refused !== ErrorCode.NONE) return readError(refused)
+    const isConsumer = request.replicaId === -1
+    if (isConsumer && this.#leadership !== null && !this.#mayLead(this.#leadership))
+      return readError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     const follower = request.replicaId >= 0 ? this.#leadership?.follower(request.replicaId) : undefined
     if (request.replicaId >= 0 && follower === undefined) {
       const unknown = request.currentLeaderEpoch >= 0
@@ -305,7 +329,8 @@ export class Partition implements FollowedPartition {
     if (currentLeaderEpoch !== -1 && currentLeaderEpoch < this.leaderEpoch)
       return ErrorCode.FENCED_LEADER_EPOCH
     if (currentLeaderEpoch > this.leaderEpoch) return ErrorCode.UNKNOWN_LEADER_EPOCH
-    return this.isLeader || fromAnyReplica ? ErrorCode.NONE : ErrorCode.NOT_LEADER_OR_FOLLOWER
+    const mayAnswer = this.isLeader || (fromAnyReplica && !this.#awaitsController)
+    return mayAnswer ? ErrorCode.NONE : ErrorCode.NOT_LEADER_OR_FOLLOWER
   }
 
   /**

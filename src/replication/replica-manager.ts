@@ -11,6 +11,7 @@ import type {
 import { ZERO_UUID } from '../protocol/schema.ts'
 import { IsrChanges } from './isr-changes.ts'
 import type { LeaderAddress } from './leader-channel.ts'
+import { LeadershipLease } from './leadership-lease.ts'
 import { LogDirMoves } from './log-dir-moves.ts'
 import { Partition, type PartitionHost } from './partition.ts'
 import {
@@ -48,6 +49,10 @@ export interface ReplicaManagerParts {
   readsFromFollowers(): boolean
   /** czxid of this broker's registration. */
   brokerEpoch(): number
+  /** zookeeper.session.timeout.ms */
+  sessionTimeoutMs(): number
+  /** Resolves when the coordination service has said whether this broker's session holds. */
+  confirmSession(): Promise<'sound' | 'expired'>
   /** AlterPartition, to whoever is the controller. Rejects with NetworkError: it is sent again. */
   alterPartition(request: AlterPartitionRequest): Promise<AlterPartitionResponse>
   /** What follows leaders; a broker that is alone has none. */
@@ -58,6 +63,7 @@ export class ReplicaManager {
   readonly #parts: ReplicaManagerParts
   readonly #moves: LogDirMoves
   readonly #isrChanges: IsrChanges
+  readonly #lease: LeadershipLease
   readonly #host: PartitionHost
   readonly #byTopic = new Map<string, Partition[]>()
   readonly #topicNames = new Map<string, string>()
@@ -79,12 +85,21 @@ export class ReplicaManager {
       brokerEpoch: () => parts.brokerEpoch(),
       alterPartition: (request) => parts.alterPartition(request),
     })
+    this.#lease = new LeadershipLease({
+      clock: parts.clock,
+      timers,
+      logger,
+      sessionTimeoutMs: () => parts.sessionTimeoutMs(),
+      confirmSession: () => parts.confirmSession(),
+      expired: () => this.sessionExpired(),
+    })
     this.#host = {
       brokerId: parts.brokerId,
       clock: parts.clock,
       lagTimeMaxMs: () => parts.lagTimeMaxMs(),
       isLive: (brokerId) => parts.isLive(brokerId),
       isrChanges: this.#isrChanges,
+      leaseHolds: () => this.#lease.holds,
       tellsHighWatermark: () => parts.readsFromFollowers(),
     }
   }
@@ -129,7 +144,12 @@ export class ReplicaManager {
       const known = this.get(topic, index)
       if (known?.isOffline) return ErrorCode.KAFKA_STORAGE_ERROR
       if (known && !this.#hasTopicId(known, state)) return ErrorCode.INCONSISTENT_TOPIC_ID
-      if (known && state.leaderEpoch <= known.leaderEpoch) return this.#notNewer(known, state)
+      const isTold =
+        known &&
+        (known.awaitsController
+          ? state.leaderEpoch < known.leaderEpoch
+          : state.leaderEpoch <= known.leaderEpoch)
+      if (known && isTold) return this.#notNewer(known, state)
       if (!state.replicas.includes(this.#parts.brokerId)) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
       // Overtaken: not an error, as the controller knows better already.
       if (known && state.partitionEpoch < known.partitionEpoch) return ErrorCode.NONE
@@ -165,7 +185,10 @@ export class ReplicaManager {
   #lead(partition: Partition, state: PartitionState): void {
     this.#unfollow(partition)
     if (!partition.makeLeader(state)) return
-    if (partition.followers.length > 0) this.#watchLag()
+    if (partition.followers.length > 0) {
+      this.#watchLag()
+      this.#lease.start()
+    }
     this.#parts.listener.elected(partition.topic, partition.index, state.leaderEpoch)
   }
 
@@ -208,6 +231,18 @@ export class ReplicaManager {
     }
   }
 
+  /**
+   * This broker's session with the coordination service has ended. Others are elected in its place, of whom it may not hear for
+   * long where a network is cut: it leads nothing any more until the controller says so.
+   */
+  sessionExpired(): void {
+    for (const partition of this.all()) {
+      if (!partition.isLeader) continue
+      partition.sessionExpired()
+      this.#parts.listener.resigned(partition.topic, partition.index)
+    }
+  }
+
   /** Their log directory has failed: they are not served any more, and their coordinators resign. */
   goOffline(partitions: readonly PartitionId[]): void {
     for (const { topic, partition: index } of partitions) {
@@ -246,6 +281,7 @@ export class ReplicaManager {
   stop(): void {
     this.#stopped = true
     this.#lagTimer?.cancel()
+    this.#lease.stop()
     this.#isrChanges.stop()
     this.#parts.fetchers?.stop()
     this.#moves.stopAll()

@@ -71,6 +71,10 @@ export class HandHost implements PartitionHost {
       void this.proposals.push({ proposal, answer }),
   }
   tellsFollowers = false
+  leaseIsSound = true
+  leaseHolds(): boolean {
+    return this.leaseIsSound
+  }
   tellsHighWatermark(): boolean {
     return this.tellsFollowers
   }

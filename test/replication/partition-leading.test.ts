@@ -359,6 +359,44 @@ describe('a high watermark that moves', () => {
   )
 })
 
+describe('a leader that may have been replaced', () => {
+  test('takes no records and serves no consumers, and hears its followers, until it is sure', () => {
+    const world = three([BROKER, 2])
+    append(world)
+    world.host.leaseIsSound = false
+    expect(world.partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    expect(world.partition.read(readOf({ fromAnyReplica: true })).error).toBe(
+      ErrorCode.NOT_LEADER_OR_FOLLOWER,
+    )
+    expect(fetch(world, 2, 1)).toMatchObject({ error: 0, highWatermark: 1 })
+    world.host.leaseIsSound = true
+    expect(world.partition.append(bytes, 'client', 1)).toMatchObject({ error: 0, firstOffset: 1 })
+  })
+
+  test('without followers is not replaced', () => {
+    const { host, partition } = hosted()
+    host.leaseIsSound = false
+    expect(partition.append(bytes, 'client', -1).error).toBe(ErrorCode.NONE)
+  })
+
+  test('whose session is over leads no more, and is not read from, until the controller speaks', () => {
+    const world = three([BROKER, 2])
+    append(world)
+    const answered: number[] = []
+    world.partition.whenCommitted(1, (error) => void answered.push(error))
+    world.partition.sessionExpired()
+    expect(answered).toEqual([ErrorCode.NOT_LEADER_OR_FOLLOWER])
+    expect(world.partition).toMatchObject({ isLeader: false, isFollower: false, awaitsController: true })
+    expect(world.partition.read(readOf({ fromAnyReplica: true })).error).toBe(
+      ErrorCode.NOT_LEADER_OR_FOLLOWER,
+    )
+    world.partition.makeLeader(stateOf({ isr: [BROKER, 2], replicas: REPLICAS }))
+    expect(world.partition).toMatchObject({ isLeader: true, awaitsController: false })
+    fetch(world, 2, 1)
+    expect(world.partition.highWatermark).toBe(1)
+  })
+})
+
 describe('an election', () => {
   test('leaves the end untold until what was there is known to be committed (KIP-207)', () => {
     const world = three([BROKER, 2])
