@@ -90,6 +90,7 @@ export function buildParts(
     },
     highWatermarkOf: (topic, partition) => replicas.highWatermarkOf(topic, partition),
   })
+  let isSessionSound = true
   const fetchers = followerFetchers(config, env, { brokerId, brokerEpoch, topicConfigs })
   const replicas: ReplicaManager = new ReplicaManager({
     brokerId,
@@ -108,6 +109,7 @@ export function buildParts(
     lagTimeMaxMs: () => config.get('replica.lag.time.max.ms'),
     brokerEpoch,
     sessionTimeoutMs: () => config.get('zookeeper.session.timeout.ms'),
+    isSessionSound: () => isSessionSound,
     confirmSession: () => confirmSession(session, timers),
     alterPartition: (request) => toController.alterPartition(request),
     fetchers,
@@ -121,6 +123,7 @@ export function buildParts(
     },
   })
   session.onState((state) => {
+    isSessionSound = state === 'connected' || state === 'renewed'
     if (state === 'expired') replicas.sessionExpired()
   })
   const controlPlane: ControlPlane = new ControlPlane({

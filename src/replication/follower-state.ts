@@ -13,11 +13,14 @@ export class FollowerState {
   /** The leader's log end when it fetched last, and when that was. */
   #leaderEndAtLastFetch = UNKNOWN_OFFSET
   #lastFetchMs = -Infinity
+  /** When it was last heard of in this leader epoch: its latest fetch, or the beginning of the epoch. */
+  lastHeardMs: number
 
   /** A member of the in-sync set gets the whole lag time to show itself; others have never been caught up. */
   constructor(brokerId: number, isInSync: boolean, nowMs: number) {
     this.brokerId = brokerId
     this.lastCaughtUpMs = isInSync ? nowMs : -Infinity
+    this.lastHeardMs = nowMs
   }
 
   /** The same leader goes on in a new epoch: what the follower has stays known. */
@@ -25,6 +28,7 @@ export class FollowerState {
     this.lastCaughtUpMs = isInSync ? nowMs : -Infinity
     this.#leaderEndAtLastFetch = leaderEndOffset
     this.#lastFetchMs = this.lastCaughtUpMs
+    this.lastHeardMs = nowMs
   }
 
   /**
@@ -35,6 +39,7 @@ export class FollowerState {
     if (fetchOffset >= leaderEndOffset) this.lastCaughtUpMs = Math.max(this.lastCaughtUpMs, nowMs)
     else if (fetchOffset >= this.#leaderEndAtLastFetch)
       this.lastCaughtUpMs = Math.max(this.lastCaughtUpMs, this.#lastFetchMs)
+    this.lastHeardMs = nowMs
     this.logEndOffset = fetchOffset
     this.logStartOffset = logStartOffset
     this.#leaderEndAtLastFetch = Math.max(this.#leaderEndAtLastFetch, leaderEndOffset)

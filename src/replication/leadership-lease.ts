@@ -1,8 +1,13 @@
 /**
+ * Whether a leader may take itself for one. Two things may have others elected without its knowledge.
+ *
  * A process that is stopped and goes on (SIGSTOP, a machine that sleeps, a pause of minutes) does not notice: the first that it
  * sees are requests that have waited. Others may have been elected meanwhile. So a broker whose clock has jumped by more than
  * half a session acts as no leader until the coordination service has said that its session holds. Kafka's brokers do not ask;
  * what they answer then can be wrong, though never an acknowledgement of acks=all.
+ *
+ * A broker that is cut off from the coordination service cannot know whether it is the only one. While it is, it takes records
+ * only where all its in-sync followers still fetch (`isSessionSound`, leadership.ts): so an ensemble that is away stops nobody.
  */
 import type { Clock, Logger, Timer, Timers } from '../env/env.ts'
 
@@ -12,6 +17,8 @@ export interface LeadershipLeaseParts {
   readonly logger: Logger
   /** zookeeper.session.timeout.ms */
   sessionTimeoutMs(): number
+  /** The service is in reach, as far as is known. */
+  isSessionSound(): boolean
   /** Resolves when the service has answered; again and again asked until it has. */
   confirmSession(): Promise<'sound' | 'expired'>
   /** The session is over: whoever led may do so no more. */
@@ -22,6 +29,9 @@ export interface LeadershipLeaseParts {
 const SESSIONS_PER_PAUSE = 0.5
 const BEATS_PER_PAUSE = 4
 const MAX_BEAT_MS = 1000
+/** A follower fetches every half second, at least. */
+const MIN_SILENCE_MS = 1500
+const SESSIONS_PER_SILENCE = 0.125
 
 export class LeadershipLease {
   readonly #parts: LeadershipLeaseParts
@@ -53,6 +63,12 @@ export class LeadershipLease {
     if (this.#timer === null || !this.#hasPaused()) return true
     this.#ask()
     return false
+  }
+
+  /** Without a sound session: within this time followers must have been heard. */
+  get followersWithinMs(): number | null {
+    if (this.#parts.isSessionSound()) return null
+    return Math.max(MIN_SILENCE_MS, this.#parts.sessionTimeoutMs() * SESSIONS_PER_SILENCE)
   }
 
   get #maxPauseMs(): number {

@@ -71,6 +71,17 @@ export class Leadership {
     return effectiveMinIsr(minInsyncReplicas, this.#replicationFactor)
   }
 
+  /**
+   * Whether every other member of the in-sync set has fetched, in this leader epoch, within `withinMs`: none of them had been
+   * told of another leader then, or been made one, and nobody else can have been elected cleanly.
+   */
+  isFollowedByAll(withinMs: number): boolean {
+    const sinceMs = this.#host.clock.monotonicMs() - withinMs
+    return this.followers.every(({ brokerId, lastHeardMs }) => {
+      return lastHeardMs >= sinceMs || !this.#set.committed.includes(brokerId)
+    })
+  }
+
   /** Whether what has been replicated has been so often enough (KIP-497: by the maximal set). */
   hasEnoughMembers(minInsyncReplicas: number): boolean {
     return maximalIsr(this.#set).length >= this.minIsr(minInsyncReplicas)

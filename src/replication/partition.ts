@@ -10,6 +10,7 @@ import { type Ack, Acks } from './acks.ts'
 import type { FollowerState } from './follower-state.ts'
 import type { PendingIsr } from './in-sync-set.ts'
 import type { IsrChanges, IsrOutcome } from './isr-changes.ts'
+import type { LeadershipLease } from './leadership-lease.ts'
 import { Leadership, type LeadershipHost } from './leadership.ts'
 import { found, positionFault, readLog } from './partition-read.ts'
 import {
@@ -26,8 +27,7 @@ import { UncommittedBytes } from './uncommitted-bytes.ts'
 /** What the partitions of a broker share. */
 export interface PartitionHost extends LeadershipHost {
   readonly isrChanges: Pick<IsrChanges, 'submit'>
-  /** Whether this broker may act as the leader that it is (leadership-lease.ts). */
-  leaseHolds(): boolean
+  readonly lease: Pick<LeadershipLease, 'holds' | 'followersWithinMs'>
   /** Whether followers that wait for records are told of the high watermark at once: consumers may read from them. */
   tellsHighWatermark(): boolean
 }
@@ -190,7 +190,7 @@ export class Partition implements FollowedPartition {
   append(records: Buffer, origin: AppendOptions['origin'], requiredAcks: number): AppendOutcome {
     if (this.isOffline) return this.log.appendAsLeader(records, { leaderEpoch: -1, origin })
     const leadership = this.#leadership
-    if (leadership === null || !this.#mayLead(leadership))
+    if (leadership === null || !this.#mayLead(leadership) || !this.#mayAppend(leadership))
       return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, message: 'this broker does not lead the partition' }
     const { log } = this
     const { minInsyncReplicas } = log.config
@@ -208,7 +208,13 @@ export class Partition implements FollowedPartition {
 
   /** Without followers there is nobody else. */
   #mayLead(leadership: Leadership): boolean {
-    return leadership.followers.length === 0 || this.#host.leaseHolds()
+    return leadership.followers.length === 0 || this.#host.lease.holds
+  }
+
+  #mayAppend(leadership: Leadership): boolean {
+    if (leadership.followers.length === 0) return true
+    const withinMs = this.#host.lease.followersWithinMs
+    return withinMs === null || leadership.isFollowedByAll(withinMs)
   }
 
   #appended(leadership: Leadership, bytes: number): void {

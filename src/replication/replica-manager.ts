@@ -51,6 +51,8 @@ export interface ReplicaManagerParts {
   brokerEpoch(): number
   /** zookeeper.session.timeout.ms */
   sessionTimeoutMs(): number
+  /** The coordination service is in reach, as far as is known. */
+  isSessionSound(): boolean
   /** Resolves when the coordination service has said whether this broker's session holds. */
   confirmSession(): Promise<'sound' | 'expired'>
   /** AlterPartition, to whoever is the controller. Rejects with NetworkError: it is sent again. */
@@ -90,6 +92,7 @@ export class ReplicaManager {
       timers,
       logger,
       sessionTimeoutMs: () => parts.sessionTimeoutMs(),
+      isSessionSound: () => parts.isSessionSound(),
       confirmSession: () => parts.confirmSession(),
       expired: () => this.sessionExpired(),
     })
@@ -99,7 +102,7 @@ export class ReplicaManager {
       lagTimeMaxMs: () => parts.lagTimeMaxMs(),
       isLive: (brokerId) => parts.isLive(brokerId),
       isrChanges: this.#isrChanges,
-      leaseHolds: () => this.#lease.holds,
+      lease: this.#lease,
       tellsHighWatermark: () => parts.readsFromFollowers(),
     }
   }

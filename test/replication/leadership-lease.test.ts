@@ -20,11 +20,13 @@ function world() {
   }
   const asked: ((answer: 'sound' | 'expired') => void)[] = []
   let expired = 0
+  let isSound = true
   const lease = new LeadershipLease({
     clock: time.clock,
     timers,
     logger: { log: () => undefined },
     sessionTimeoutMs: () => SESSION_MS,
+    isSessionSound: () => isSound,
     confirmSession: () => new Promise((resolve) => void asked.push(resolve)),
     expired: () => void expired++,
   })
@@ -32,6 +34,7 @@ function world() {
     lease,
     asked,
     expired: () => expired,
+    cut: () => void (isSound = false),
     advance: (ms: number) => time.advance(ms),
     async stopFor(ms: number) {
       isStopped = true
@@ -93,4 +96,12 @@ test('before it is started, and after it has ended, nothing is asked', async () 
   lease.stop()
   await advance(10 * SESSION_MS)
   expect([lease.holds, asked.length]).toEqual([true, 0])
+})
+
+test('without the coordination service it asks for followers, and says within which time', () => {
+  const { lease, cut } = world()
+  expect(lease.followersWithinMs).toBe(null)
+  cut()
+  expect(lease.followersWithinMs).toBe(1500)
+  expect(lease.holds).toBe(true)
 })

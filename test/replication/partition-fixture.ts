@@ -71,10 +71,7 @@ export class HandHost implements PartitionHost {
       void this.proposals.push({ proposal, answer }),
   }
   tellsFollowers = false
-  leaseIsSound = true
-  leaseHolds(): boolean {
-    return this.leaseIsSound
-  }
+  readonly lease = { holds: true, followersWithinMs: null as number | null }
   tellsHighWatermark(): boolean {
     return this.tellsFollowers
   }

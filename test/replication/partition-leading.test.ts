@@ -363,19 +363,35 @@ describe('a leader that may have been replaced', () => {
   test('takes no records and serves no consumers, and hears its followers, until it is sure', () => {
     const world = three([BROKER, 2])
     append(world)
-    world.host.leaseIsSound = false
+    world.host.lease.holds = false
     expect(world.partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     expect(world.partition.read(readOf({ fromAnyReplica: true })).error).toBe(
       ErrorCode.NOT_LEADER_OR_FOLLOWER,
     )
     expect(fetch(world, 2, 1)).toMatchObject({ error: 0, highWatermark: 1 })
-    world.host.leaseIsSound = true
+    world.host.lease.holds = true
     expect(world.partition.append(bytes, 'client', 1)).toMatchObject({ error: 0, firstOffset: 1 })
+  })
+
+  test('takes records as long as all that could replace it follow', () => {
+    const world = three([BROKER, 2])
+    const { host, partition } = world
+    host.lease.followersWithinMs = 100
+    append(world)
+    host.nowMs = 100
+    fetch(world, 3, 0)
+    expect(partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NONE)
+    host.nowMs = 101
+    // Broker 3 is not in sync: it cannot be elected.
+    fetch(world, 3, 0)
+    expect(partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    fetch(world, 2, 0)
+    expect(partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NONE)
   })
 
   test('without followers is not replaced', () => {
     const { host, partition } = hosted()
-    host.leaseIsSound = false
+    host.lease.holds = false
     expect(partition.append(bytes, 'client', -1).error).toBe(ErrorCode.NONE)
   })
 
