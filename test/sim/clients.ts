@@ -26,6 +26,8 @@ class SimClient {
   isOver = false
   readonly #peers = new Map<string, Peer>()
   #leaders: (PeerAddress | null)[] = []
+  /** The latest heard of, by partition. */
+  readonly #epochs: number[] = []
   #asked = 0
 
   constructor(cluster: SimCluster, name: string) {
@@ -83,7 +85,10 @@ class SimClient {
         topics: [{ name: topic }],
         allowAutoTopicCreation: false,
       })
-      for (const { partitionIndex, leaderId } of topics[0]?.partitions ?? []) {
+      for (const { partitionIndex, leaderId, leaderEpoch } of topics[0]?.partitions ?? []) {
+        // One that is cut off may still call itself leader (KIP-320).
+        if (leaderEpoch < (this.#epochs[partitionIndex] ?? -1)) continue
+        this.#epochs[partitionIndex] = leaderEpoch
         const broker = brokers.find(({ nodeId }) => nodeId === leaderId)
         this.#leaders[partitionIndex] = broker ? { host: broker.host, port: broker.port } : null
       }
@@ -225,6 +230,7 @@ export class SimProducer {
       if (outcome?.error === ErrorCode.DUPLICATE_SEQUENCE_NUMBER) return
       if (outcome !== null && !RETRIABLE.has(outcome.error)) {
         history.complain(`${this.client.name} got ${errorName(outcome.error)} for ${values.join()}`)
+        this.client.cluster.log(this.client.name, `${errorName(outcome.error)} ${topic.name}-${partition}`)
         return
       }
       this.client.forgetLeader(partition)
