@@ -26,7 +26,7 @@ async function main([from = '1', count = '100', mode = '']) {
   let failed = 0
   for (let seed = Number(from); seed < Number(from) + Number(count); seed++) {
     const result = await run({ seed, verbose })
-    if (verbose) console.log({ ...result, lines: undefined })
+    if (mode !== "") console.log({ ...result, lines: undefined })
     if (result.failures.length === 0) continue
     failed++
     console.log(`seed ${seed} fails: ${result.failures.slice(0, 3).join('\n  ')}`)

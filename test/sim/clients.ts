@@ -199,7 +199,7 @@ export class SimProducer {
       })
       await this.#deliver(partition, values, isIdempotent ? sequence : -1)
       sequence += values.length
-      await this.client.sleep(this.client.integer(60))
+      await this.client.sleep(this.client.integer(200))
     }
   }
 
