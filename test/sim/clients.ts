@@ -19,7 +19,7 @@ const RETRY_MS = 50
 const NO_PRODUCER = { id: -1, epoch: -1 }
 
 /** What every client has: connections by address, and who leads. */
-class SimClient {
+export class SimClient {
   readonly name: string
   readonly cluster: SimCluster
   readonly process: SimProcess

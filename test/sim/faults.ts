@@ -199,3 +199,30 @@ export async function badDay(
   cluster.log('all', 'the faults are over')
   return names
 }
+
+/**
+ * One machine after the other loses its power, and with it what its disk had not synced; the next one not before the
+ * cluster is well again. More at a time is more than an in-sync set promises to survive.
+ */
+export async function powerCuts(
+  cluster: SimCluster,
+  random: SeededRandom,
+  count: number,
+  isWell: () => boolean,
+): Promise<string[]> {
+  const names: string[] = []
+  for (let i = 0; i < count; i++) {
+    await cluster.scheduler.advance(200 + random.next() * 1000)
+    const node = anyNode(cluster, random)
+    names.push('power cut')
+    node.powerOff()
+    await cluster.scheduler.advance(20 + random.next() ** 2 * 2 * SESSION_TIMEOUT_MS)
+    node.powerOn()
+    await cluster.until(
+      () => isWell() && node.broker !== null,
+      60_000,
+      'a machine that has its power back is in sync',
+    )
+  }
+  return names
+}

@@ -2,7 +2,8 @@
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { SimCluster, type SimClusterOptions } from './cluster.ts'
 import { createTopic, SimConsumer, SimProducer, type TopicSpec } from './clients.ts'
-import { badDay, type Fault } from './faults.ts'
+import { badDay, powerCuts, type Fault } from './faults.ts'
+import { SimCommitter } from './committer.ts'
 import { History } from './history.ts'
 import { describeError, Invariants } from './invariants.ts'
 
@@ -44,7 +45,11 @@ export async function run(options: RunOptions): Promise<RunResult> {
     await cluster.scheduler.until(createTopic(cluster, TOPIC), 20_000)
     const clients = startClients(cluster, history)
     await cluster.scheduler.advance(500)
-    faults = await badDay(cluster, new SeededRandom(seed ^ 0xbad), faultsMs, options.faults)
+    const random = new SeededRandom(seed ^ 0xbad)
+    faults =
+      seed % 4 === 0
+        ? await powerCuts(cluster, random, 3, () => isInSync(cluster))
+        : await badDay(cluster, random, faultsMs, options.faults)
     await cluster.until(() => isInSync(cluster), CONVERGENCE_MS, 'every replica is in sync again')
     clients.finish()
     await cluster.scheduler.until(clients.done, CONVERGENCE_MS)
@@ -83,14 +88,16 @@ function startClients(cluster: SimCluster, history: History) {
     new SimConsumer(cluster, 'reader-0', TOPIC, history),
     new SimConsumer(cluster, 'reader-1', TOPIC, history),
   ]
+  const committer = new SimCommitter(cluster, history)
   const done = Promise.all([
+    committer.run(),
     ...producers.map((producer) => producer.run()),
     ...consumers.map((consumer, partition) => consumer.run(partition)),
   ])
   return {
     done,
     finish: (): void => {
-      for (const client of [...producers, ...consumers]) client.finish()
+      for (const client of [...producers, ...consumers, committer]) client.finish()
     },
   }
 }
