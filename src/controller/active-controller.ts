@@ -18,6 +18,7 @@ import { FencedWrites } from './fenced-writes.ts'
 import { LeaderElections } from './leader-elections.ts'
 import { deleteEvents, readIsrChanges, readLogDirEvents } from './log-dir-events.ts'
 import type { BrokerAnswer, BrokerInfo, ReplicaToStop } from './metadata.ts'
+import { leaveOutReturned } from './partition-changes.ts'
 import { readLeadership, readNode } from './read-cluster.ts'
 import { Reassignments } from './reassignments.ts'
 import { RequestBatch, introduce } from './request-batch.ts'
@@ -102,13 +103,14 @@ export class ActiveController implements Term {
     ])
     // All is read and all brokers are told everything below: these say nothing more.
     await deleteEvents(writes, [...isrChanges.paths, ...logDirEvents.paths])
-    await readLeadership(session, state.partitions())
+    const writtenZxids = await readLeadership(session, state.partitions())
     await this.deletion.load()
     logger.log('info', 'this broker is the controller', {
       broker: this.brokerId,
       epoch: this.epoch,
       topics: state.topics.size,
     })
+    await leaveOutReturned(this, writtenZxids)
     // Kafka tells them of no topic yet. But one that has just started, and knows of none, would answer its clients so.
     const brokers = new Set(state.brokers.keys())
     introduce(state, channels, brokers)

@@ -3,6 +3,7 @@ import { keyOf, leadershipOf, replicasOf } from './cluster-state.ts'
 import type { Leadership, PartitionRef } from './cluster-state.ts'
 import { decideNewPartition } from './decide/new-partition.ts'
 import { decideLeadership, needsUncleanElection } from './decide/offline-replicas.ts'
+import { decideWithoutReturned } from './decide/returned-replicas.ts'
 import type { DecidedPartition } from './fenced-writes.ts'
 import { readTopicSetting } from './read-cluster.ts'
 import type { RequestBatch } from './request-batch.ts'
@@ -76,6 +77,34 @@ export async function settlePartitions(
     pending = settled.filter(({ topic }) => inNeed.includes(topic))
   }
   return [...changed]
+}
+
+/**
+ * At the beginning of a term: a broker whose registration is younger than a partition's state (`writtenZxids`) has come back
+ * since, and no controller has dealt with that.
+ */
+export async function leaveOutReturned(
+  term: Term,
+  writtenZxids: ReadonlyMap<PartitionRef, number>,
+): Promise<void> {
+  const { state, epoch } = term
+  const decided: DecidedPartition[] = []
+  for (const [ref, writtenZxid] of writtenZxids) {
+    const current = leadershipOf(ref)
+    if (current === undefined || state.deletions.has(ref.topic)) continue
+    const next = decideWithoutReturned(
+      current,
+      {
+        assigned: replicasOf(ref),
+        isOnline: (replica) => state.isOnline(ref, replica),
+        hasReturned: (replica) => (state.brokers.get(replica)?.epoch ?? -1) > writtenZxid,
+      },
+      epoch,
+    )
+    if (next !== null) decided.push({ ...ref, state: next })
+  }
+  // Where another hand was quicker the state is younger than the registration now.
+  if (decided.length > 0) await term.writes.updatePartitions(decided)
 }
 
 /** Topics that have a partition which only an unclean election could give a leader. */

@@ -58,11 +58,12 @@ export async function readTopic(
   return decodeTopic((await readNode(session, topicPath(name), watch))?.data ?? null)
 }
 
-/** Takes over the states of partitions as they have been written; undefined where none has been. */
+/** Takes over the states of partitions as they have been written; undefined where none has been. Gives the zxids of the writes. */
 export async function readLeadership(
   session: CoordinationSession,
   partitions: readonly PartitionRef[],
-): Promise<void> {
+): Promise<Map<PartitionRef, number>> {
+  const writtenZxids = new Map<PartitionRef, number>()
   const read = async (ref: PartitionRef): Promise<void> => {
     const { topic, topicState, partition } = ref
     const node = await readNode(session, partitionStatePath(topic, partition))
@@ -70,9 +71,11 @@ export async function readLeadership(
     if (node !== null && state !== null) {
       topicState.leadership[partition] = { ...state, partitionEpoch: node.stat.version }
       topicState.hasPartitionsNode = true
+      writtenZxids.set(ref, node.stat.mzxid)
     } else if (leadershipOf(ref) !== undefined) topicState.leadership[partition] = undefined
   }
   await Promise.all(partitions.map(read))
+  return writtenZxids
 }
 
 /** What topics say of one setting in their own configuration; undefined where they do not. */
