@@ -27,6 +27,7 @@ const suites = {
   cluster: { needs: ['kcat', 'jdk', 'zookeeper', 'jars', 'c'], run: compat('cluster/') },
   'bad-input': { needs: [], run: compat('bad-input/') },
   crash: { needs: [], run: ['--project', 'crash'] },
+  sim: { needs: [], run: ['--project', 'sim'] },
   smoke: { needs: [], run: compat('kafkajs/producing') },
 }
 
@@ -34,6 +35,7 @@ const suites = {
 const allSuites = [
   'side-by-side',
   'unit',
+  'sim',
   'crash',
   'roundtrip',
   'old-clients',
