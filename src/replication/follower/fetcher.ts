@@ -265,11 +265,12 @@ export class Fetcher {
         turnBytes += data.records?.length ?? 0
         const followed = known[data.partitionIndex]
         if (followed === undefined || !this.#isAnswered(followed)) continue
-        if (data.errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) outOfRange.push(followed)
-        else if (data.errorCode !== ErrorCode.NONE) this.#react(followed, data.errorCode)
-        else if (this.#takeData(followed, data) && followed.partition.log.flushDue) {
-          flushes.push(this.#flush(followed))
-        }
+        const { errorCode } = data
+        if (errorCode === ErrorCode.NONE) {
+          if (this.#takeData(followed, data) && followed.partition.log.flushDue)
+            flushes.push(this.#flush(followed))
+        } else if (reactionTo(errorCode) === 'findRange') outOfRange.push(followed)
+        else this.#react(followed, errorCode)
       }
     }
     if (flushes.length > 0) await Promise.all(flushes)
@@ -323,7 +324,7 @@ export class Fetcher {
   }
 
   #react(followed: Followed, error: number): void {
-    if (reactionTo(error) === 'retry') return this.#partitionFailed(followed, errorName(error))
+    if (reactionTo(error) !== 'await') return this.#partitionFailed(followed, errorName(error))
     this.#parts.logger.log('info', 'a partition is not fetched until the controller says who leads it', {
       partition: followed.name,
       error: errorName(error),
