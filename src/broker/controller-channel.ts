@@ -86,7 +86,7 @@ export class ControllerChannel {
   /** One attempt, in the version of Kafka 3.9, which asks for none before. Rejects with NetworkError. */
   async controlledShutdown(): Promise<ControlledShutdownResult> {
     const { brokerId, brokerEpoch, controller } = this.#options
-    if (this.#isLocal()) return controller.controlledShutdown(brokerId, brokerEpoch())
+    if (this.#isLocal()) return this.#inTime(controller.controlledShutdown(brokerId, brokerEpoch()))
     const { peer } = this.#remote()
     const request = { brokerId, brokerEpoch: brokerEpoch() }
     const answer = await peer.call(controlledShutdownApi, CONTROLLED_SHUTDOWN_VERSION, request)
@@ -94,6 +94,19 @@ export class ControllerChannel {
       return { topic: topicName, partition: partitionIndex }
     })
     return { error: answer.errorCode, remaining }
+  }
+
+  /** Without the coordination service the controller in this process answers nothing: a broker must be able to stop then. */
+  #inTime<T>(answer: Promise<T>): Promise<T> {
+    const { env, requestTimeoutMs } = this.#options
+    return new Promise((resolve, reject) => {
+      const timer = env.timers.after(requestTimeoutMs, () => {
+        reject(
+          new NetworkError('TIMED_OUT', `no answer of this broker's controller in ${requestTimeoutMs} ms`),
+        )
+      })
+      void answer.finally(() => timer.cancel()).then(resolve, reject)
+    })
   }
 
   /** What is under way rejects, and so does what comes after it. */

@@ -151,6 +151,32 @@ const left = (count: number): Answer => {
   return { error: 0, remaining: Array.from({ length: count }, (_, partition) => ({ topic: 't', partition })) }
 }
 
+test('the controller in this process is not waited for without end: it may have no coordination service', async () => {
+  const scheduler = new SimScheduler()
+  const { clock, timers } = scheduler
+  const metadata = new MetadataCache('cluster', timers)
+  const never = () => new Promise<never>(() => undefined)
+  const toController = new ControllerChannel({
+    env: { network: createNodeNetwork(), clock, timers },
+    brokerId: OWN_ID,
+    brokerEpoch: () => 5,
+    metadata,
+    controller: {
+      alterPartition: never,
+      controlledShutdown: never,
+      allocateProducerIds: never,
+      controllerLost: () => undefined,
+    },
+    listenerName: 'PLAINTEXT',
+    requestTimeoutMs: 5000,
+    connectTimeoutMs: 5000,
+  })
+  metadata.updateMetadata(OWN_ID, { brokers: [brokerInfo(OWN_ID, 1)], partitions: [] })
+  const settings = { maxRetries: 1, retryBackoffMs: 100 }
+  const stopping = shutDownControlled(toController, settings, { timers, logger: silent })
+  expect(await scheduler.until(stopping)).toBe(false)
+})
+
 test('a controlled shutdown is over when nothing is left', async () => {
   expect(await shutDown([left(0)])).toEqual({ done: true, asked: 1, tookMs: 0 })
   expect(await shutDown([left(2), left(1), left(0)])).toEqual({ done: true, asked: 3, tookMs: 10_000 })
