@@ -23,14 +23,17 @@ export async function handleLeaderAndIsr(
     return { topicName: topic, partitionIndex: partition, errorCode }
   })
   if (context.apiVersion < TOPIC_IDS_FROM) return { errorCode: error, partitionErrors, topics: [] }
-  const topics = request.topicStates.map(({ topicName, topicId }) => {
-    return { topicId, partitionErrors: partitionErrors.filter((one) => one.topicName === topicName) }
-  })
-  return {
-    errorCode: error,
-    partitionErrors: [],
-    topics: topics.filter((one) => one.partitionErrors.length > 0),
+  const byTopic = new Map<string, typeof partitionErrors>()
+  for (const one of partitionErrors) {
+    const of = byTopic.get(one.topicName)
+    if (of === undefined) byTopic.set(one.topicName, [one])
+    else of.push(one)
   }
+  const topics = request.topicStates.flatMap(({ topicName, topicId }) => {
+    const of = byTopic.get(topicName)
+    return of === undefined ? [] : [{ topicId, partitionErrors: of }]
+  })
+  return { errorCode: error, partitionErrors: [], topics }
 }
 
 type WireState = LeaderAndIsrRequest['ungroupedPartitionStates'][number]
