@@ -1,12 +1,13 @@
 /**
  * The controller's ways to the brokers. For each life of a broker there is one queue: requests leave in the order in which
  * they were put there, one is under way at a time, and one that fails is repeated until it succeeds or the broker is
- * removed. Nobody waits for a broker: what it answers comes back through `answered`.
+ * removed. What waits for a broker that fails is folded (fold-requests.ts). Nobody waits for a broker: what it answers comes back through `answered`.
  */
 import { CoordinationError } from '../env/coordination.ts'
 import { DiskError } from '../env/disk.ts'
 import type { Logger, Timer, Timers } from '../env/env.ts'
 import { NetworkError } from '../env/network.ts'
+import { foldRequest } from './fold-requests.ts'
 import type {
   BrokerAnswer,
   BrokerChannel,
@@ -99,7 +100,8 @@ class BrokerQueue {
   }
 
   push(request: BrokerRequest): void {
-    this.#requests.push(request)
+    if (this.#failing) foldRequest(this.#requests, request)
+    else this.#requests.push(request)
     if (!this.#running) void this.#run()
   }
 
