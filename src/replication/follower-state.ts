@@ -13,14 +13,13 @@ export class FollowerState {
   /** The leader's log end when it fetched last, and when that was. */
   #leaderEndAtLastFetch = UNKNOWN_OFFSET
   #lastFetchMs = -Infinity
-  /** When it was last heard of in this leader epoch: its latest fetch, or the beginning of the epoch. */
-  lastHeardMs: number
+  /** Its latest fetch in this leader epoch. */
+  lastHeardMs = -Infinity
 
   /** A member of the in-sync set gets the whole lag time to show itself; others have never been caught up. */
   constructor(brokerId: number, isInSync: boolean, nowMs: number) {
     this.brokerId = brokerId
     this.lastCaughtUpMs = isInSync ? nowMs : -Infinity
-    this.lastHeardMs = nowMs
   }
 
   /** The same leader goes on in a new epoch: what the follower has stays known. */
@@ -28,7 +27,7 @@ export class FollowerState {
     this.lastCaughtUpMs = isInSync ? nowMs : -Infinity
     this.#leaderEndAtLastFetch = leaderEndOffset
     this.#lastFetchMs = this.lastCaughtUpMs
-    this.lastHeardMs = nowMs
+    this.lastHeardMs = -Infinity
   }
 
   /**

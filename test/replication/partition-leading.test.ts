@@ -377,7 +377,9 @@ describe('a leader that may have been replaced', () => {
     const world = three([BROKER, 2])
     const { host, partition } = world
     host.lease.followersWithinMs = 100
-    append(world)
+    // What a leader that is long out of date may have been told last.
+    expect(partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    fetch(world, 2, 0)
     host.nowMs = 100
     fetch(world, 3, 0)
     expect(partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NONE)
