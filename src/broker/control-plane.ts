@@ -27,7 +27,7 @@ export interface ControlPlaneParts {
     stopReplicas(replicas: readonly ReplicaToStop[]): PartitionAnswer[]
   }
   /** Before a log is made, its topic's settings are known. */
-  readonly topicConfigs: { load(topics: Iterable<string>): Promise<void> }
+  readonly topicConfigs: { load(topics: Iterable<string>, again: ReadonlySet<string>): Promise<void> }
   readonly topicsDeleted: (topics: ReadonlySet<string>) => void
   readonly partitionsDeleted: (partitions: readonly { topic: string; partition: number }[]) => void
 }
@@ -53,7 +53,12 @@ export class ControlPlane {
   leaderAndIsr(from: ControlRequest, states: readonly PartitionState[]): Promise<BrokerAnswer> {
     return this.#serve(from, async () => {
       const { topicConfigs, replicas } = this.#parts
-      await topicConfigs.load(states.map(({ topic }) => topic))
+      // A broker that was not registered while a topic was deleted has not heard of it: what it knows is of the topic before.
+      const again = new Set(states.filter(({ isNew }) => isNew).map(({ topic }) => topic))
+      await topicConfigs.load(
+        states.map(({ topic }) => topic),
+        again,
+      )
       const { controllerId, controllerEpoch } = from
       return replicas.applyLeaderAndIsr({ controllerId, controllerEpoch, states })
     })

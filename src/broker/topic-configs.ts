@@ -14,9 +14,9 @@ export class TopicConfigs {
     this.read = read
   }
 
-  /** Reads the settings of topics that are not known yet. */
-  async load(topics: Iterable<string>): Promise<void> {
-    const unknown = [...new Set(topics)].filter((topic) => !this.overrides.has(topic))
+  /** Reads the settings of topics that are not known yet, and of those in `again`, which may have been made anew. */
+  async load(topics: Iterable<string>, again?: ReadonlySet<string>): Promise<void> {
+    const unknown = [...new Set(topics)].filter((topic) => !this.overrides.has(topic) || again?.has(topic))
     const read = await Promise.all(unknown.map((topic) => this.read(topic)))
     unknown.forEach((topic, i) => this.set(topic, read[i]))
   }

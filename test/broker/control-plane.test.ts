@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
 import { ControlPlane, localChannel, UNKNOWN_EPOCH } from '../../src/broker/control-plane.ts'
+import { BrokerConfig } from '../../src/broker/config/broker-config.ts'
+import { TopicConfigs } from '../../src/broker/topic-configs.ts'
 import { LEADER_DURING_DELETE, type PartitionState } from '../../src/controller/metadata.ts'
 import { CoordinationError } from '../../src/env/coordination.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
@@ -132,4 +134,26 @@ test("the controller's own channel speaks to one life of its broker", async () =
   expect((await present.updateMetadata(identity, NOTHING)).error).toBe(ErrorCode.NONE)
   expect((await present.leaderAndIsr(identity, [state('a')], [])).error).toBe(ErrorCode.NONE)
   expect((await present.stopReplicas(identity, [])).error).toBe(ErrorCode.NONE)
+})
+
+test('the settings of a topic that is new are read anew: this broker may not have heard that it was deleted before', async () => {
+  let retentionMs = '1'
+  const topicConfigs = new TopicConfigs(new BrokerConfig({}), async () => ({ 'retention.ms': retentionMs }))
+  const controlPlane = new ControlPlane({
+    brokerEpoch: () => BROKER_EPOCH,
+    metadata: { updateMetadata: () => undefined },
+    replicas: { applyLeaderAndIsr: () => [], stopReplicas: () => [] },
+    topicConfigs,
+    topicsDeleted: () => undefined,
+    partitionsDeleted: () => undefined,
+  })
+  const { retentionMs: before } = await configAfter({ ...state('t'), isNew: true })
+  retentionMs = '2'
+  expect((await configAfter(state('t'))).retentionMs).toBe(before)
+  expect((await configAfter({ ...state('t'), isNew: true })).retentionMs).toBe(2)
+
+  async function configAfter(told: PartitionState) {
+    await controlPlane.leaderAndIsr(from(1), [told])
+    return topicConfigs.logConfig('t')
+  }
 })
