@@ -137,4 +137,8 @@ export const plantedBugs = {
     file: 'src/replication/partition.ts',
     edits: [['    if (currentLeaderEpoch > this.leaderEpoch) return ErrorCode.UNKNOWN_LEADER_EPOCH\n', '']],
   },
+  'a broker that came back unseen is believed to have everything': {
+    file: 'src/controller/active-controller.ts',
+    edits: [['    await leaveOutReturned(this, writtenZxids)\n', '']],
+  },
 }

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest'
+import { simulate } from './simulate.ts'
+
+const list = new URL('./planted-bugs.js', import.meta.url).href
+const { plantedBugs } = (await import(list)) as { plantedBugs: Record<string, unknown> }
+
+/** A tenth of what every change runs; without a bug all of these seeds pass (seeds.test.ts). */
+const SEEDS = 100
+
+test('there are ten at least', () => {
+  expect(Object.keys(plantedBugs).length).toBeGreaterThanOrEqual(10)
+})
+
+test.each(Object.keys(plantedBugs))('it is found that %s', async (name) => {
+  const { code, output } = await simulate('1', String(SEEDS), '--plant', name)
+  expect(code, output).toBe(0)
+  expect(output).toMatch(/seed \d+ fails: /)
+})
