@@ -109,6 +109,7 @@ export function buildParts(
     lagTimeMaxMs: () => config.get('replica.lag.time.max.ms'),
     brokerEpoch,
     sessionTimeoutMs: () => config.get('zookeeper.session.timeout.ms'),
+    fetchWaitMaxMs: () => config.get('replica.fetch.wait.max.ms'),
     isSessionSound: () => isSessionSound,
     confirmSession: () => confirmSession(session, timers),
     alterPartition: (request) => toController.alterPartition(request),

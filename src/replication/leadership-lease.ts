@@ -17,6 +17,8 @@ export interface LeadershipLeaseParts {
   readonly logger: Logger
   /** zookeeper.session.timeout.ms */
   sessionTimeoutMs(): number
+  /** replica.fetch.wait.max.ms: a follower with nothing to fetch is heard of this often. */
+  fetchWaitMaxMs(): number
   /** The service is in reach, as far as is known. */
   isSessionSound(): boolean
   /** Resolves when the service has answered; again and again asked until it has. */
@@ -29,8 +31,7 @@ export interface LeadershipLeaseParts {
 const SESSIONS_PER_PAUSE = 0.5
 const BEATS_PER_PAUSE = 4
 const MAX_BEAT_MS = 1000
-/** A follower fetches every half second, at least. */
-const MIN_SILENCE_MS = 1500
+const FETCHES_PER_SILENCE = 3
 const SESSIONS_PER_SILENCE = 0.125
 
 export class LeadershipLease {
@@ -68,7 +69,8 @@ export class LeadershipLease {
   /** Without a sound session: within this time followers must have been heard. */
   get followersWithinMs(): number | null {
     if (this.#parts.isSessionSound()) return null
-    return Math.max(MIN_SILENCE_MS, this.#parts.sessionTimeoutMs() * SESSIONS_PER_SILENCE)
+    const { sessionTimeoutMs, fetchWaitMaxMs } = this.#parts
+    return Math.max(fetchWaitMaxMs() * FETCHES_PER_SILENCE, sessionTimeoutMs() * SESSIONS_PER_SILENCE)
   }
 
   get #maxPauseMs(): number {

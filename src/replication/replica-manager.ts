@@ -51,6 +51,8 @@ export interface ReplicaManagerParts {
   brokerEpoch(): number
   /** zookeeper.session.timeout.ms */
   sessionTimeoutMs(): number
+  /** replica.fetch.wait.max.ms */
+  fetchWaitMaxMs(): number
   /** The coordination service is in reach, as far as is known. */
   isSessionSound(): boolean
   /** Resolves when the coordination service has said whether this broker's session holds. */
@@ -92,6 +94,7 @@ export class ReplicaManager {
       timers,
       logger,
       sessionTimeoutMs: () => parts.sessionTimeoutMs(),
+      fetchWaitMaxMs: () => parts.fetchWaitMaxMs(),
       isSessionSound: () => parts.isSessionSound(),
       confirmSession: () => parts.confirmSession(),
       expired: () => this.sessionExpired(),

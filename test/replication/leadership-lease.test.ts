@@ -26,6 +26,7 @@ function world() {
     timers,
     logger: { log: () => undefined },
     sessionTimeoutMs: () => SESSION_MS,
+    fetchWaitMaxMs: () => 500,
     isSessionSound: () => isSound,
     confirmSession: () => new Promise((resolve) => void asked.push(resolve)),
     expired: () => void expired++,
