@@ -26,15 +26,6 @@ export const plantedBugs = {
       ],
     ],
   },
-  'a follower is taken to have what it was sent': {
-    file: 'src/replication/partition.ts',
-    edits: [
-      [
-        'follower.fetched(request.fetchOffset, request.followerLogStartOffset, this.log.logEndOffset, nowMs)',
-        'follower.fetched(this.log.logEndOffset, request.followerLogStartOffset, this.log.logEndOffset, nowMs)',
-      ],
-    ],
-  },
   'logs that went different ways are not cut': {
     file: 'src/replication/follower/followed.ts',
     edits: [
@@ -60,10 +51,6 @@ export const plantedBugs = {
   'an election does not begin a leader epoch': {
     file: 'src/controller/decide/offline-replicas.ts',
     edits: [['  const leaderEpoch = current.leaderEpoch + 1', '  const { leaderEpoch } = current']],
-  },
-  'a state of an old leader epoch is obeyed': {
-    file: 'src/replication/replica-manager.ts',
-    edits: [['      if (known && isTold) return this.#notNewer(known, state)\n', '']],
   },
   'the versions of in-sync sets are not compared': {
     file: 'src/controller/decide/alter-partition.ts',
