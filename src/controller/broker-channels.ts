@@ -49,10 +49,13 @@ export class BrokerChannels {
     this.#options = options
   }
 
-  /** Opens the way to a broker. What another life of it has not been told yet is dropped. */
-  add(broker: BrokerInfo): void {
+  /**
+   * Opens the way to a broker. What another life of it has not been told yet is dropped. `hasServed`: its port has been open,
+   * so that it is lost when it refuses; a broker of Kafka that is new opens it only after it has registered.
+   */
+  add(broker: BrokerInfo, { hasServed }: { readonly hasServed: boolean }): void {
     this.remove(broker.id)
-    this.#queues.set(broker.id, new BrokerQueue(broker, this.#options))
+    this.#queues.set(broker.id, new BrokerQueue(broker, hasServed, this.#options))
   }
 
   /** The broker is gone: what it has not been told yet is dropped. */
@@ -83,6 +86,7 @@ class BrokerQueue {
   readonly #options: BrokerChannelsOptions
   readonly #channel: BrokerChannel
   readonly #requests: BrokerRequest[] = []
+  #hasServed: boolean
   #running = false
   #closed = false
   /** The last attempt failed, and has been logged. */
@@ -90,8 +94,9 @@ class BrokerQueue {
   #retry: Timer | null = null
   #waiting: (() => void)[] = []
 
-  constructor(broker: BrokerInfo, options: BrokerChannelsOptions) {
+  constructor(broker: BrokerInfo, hasServed: boolean, options: BrokerChannelsOptions) {
     this.#broker = broker
+    this.#hasServed = hasServed
     this.#options = options
     this.#channel = options.channelTo(broker)
     this.#channel.onLost(() => {
@@ -127,6 +132,7 @@ class BrokerQueue {
       if (this.#closed) return
       if (answer === null) return this.#repeatLater()
       this.#failing = false
+      this.#hasServed = true
       this.#requests.shift()
       this.#options.answered(this.#broker, request, answer)
     }
@@ -146,7 +152,8 @@ class BrokerQueue {
       // Every 100 ms would fill the log.
       if (!this.#failing) logger.log('warn', 'a broker could not be told; it is tried again', fields)
       this.#failing = true
-      if (error instanceof NetworkError && error.code === 'REFUSED') lost(this.#broker)
+      const isRefused = error instanceof NetworkError && error.code === 'REFUSED'
+      if (isRefused && this.#hasServed) lost(this.#broker)
       return null
     }
   }

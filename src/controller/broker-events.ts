@@ -36,7 +36,7 @@ export class BrokerEvents {
     const { session, state, channels, settings } = this.#term
     for (const broker of await readBrokers(session, this.watch)) {
       state.brokers.set(broker.id, broker)
-      channels.add(broker)
+      channels.add(broker, { hasServed: true })
       if (lost.get(broker.id) === broker.epoch && settings.fastFailoverEnabled()) state.lost.add(broker.id)
     }
     for (const id of state.lost) this.#askWhetherBack(id)
@@ -60,7 +60,7 @@ export class BrokerEvents {
     if (gone.length > 0) await this.#failed(gone)
     for (const broker of came) {
       state.brokers.set(broker.id, broker)
-      channels.add(broker)
+      channels.add(broker, { hasServed: false })
     }
     const moved = registered.filter((broker) => {
       const known = before.get(broker.id)

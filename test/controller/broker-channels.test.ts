@@ -54,8 +54,8 @@ function openChannels() {
 
 test('a broker is asked one thing at a time, in order; other brokers do not wait for it', async () => {
   const { channels, asked, answered, answer, scheduler } = openChannels()
-  channels.add(brokerOf(1))
-  channels.add(brokerOf(2))
+  channels.add(brokerOf(1), { hasServed: true })
+  channels.add(brokerOf(2), { hasServed: true })
   for (const partition of [0, 1]) channels.send(1, stop(partition))
   channels.send(2, stop(5))
   await scheduler.settle()
@@ -73,7 +73,7 @@ test('a broker is asked one thing at a time, in order; other brokers do not wait
 
 test('what could not be sent is sent again after 100 ms, before what came later', async () => {
   const { channels, asked, answered, answer, scheduler } = openChannels()
-  channels.add(brokerOf(1))
+  channels.add(brokerOf(1), { hasServed: true })
   for (const partition of [0, 1]) channels.send(1, stop(partition))
   await answer('TIMED_OUT')
   await scheduler.advance(99)
@@ -88,7 +88,7 @@ test('what could not be sent is sent again after 100 ms, before what came later'
 
 test('a broker that was removed is told nothing more, and what it still answers is not heard', async () => {
   const { channels, asked, answered, closed, answer, scheduler } = openChannels()
-  channels.add(brokerOf(1))
+  channels.add(brokerOf(1), { hasServed: true })
   for (const partition of [0, 1]) channels.send(1, stop(partition))
   channels.remove(1)
   channels.send(1, stop(2))
@@ -99,10 +99,10 @@ test('a broker that was removed is told nothing more, and what it still answers 
 
 test('a broker that has started anew is not told what its life before was to hear', async () => {
   const { channels, answered, answer, scheduler } = openChannels()
-  channels.add(brokerOf(1))
+  channels.add(brokerOf(1), { hasServed: true })
   channels.send(1, stop(0))
   await answer('CLOSED')
-  channels.add(brokerOf(1, 2))
+  channels.add(brokerOf(1, 2), { hasServed: true })
   channels.send(1, stop(1))
   await answer()
   await scheduler.advance(1000)
@@ -111,7 +111,7 @@ test('a broker that has started anew is not told what its life before was to hea
 
 test('a broker whose port refuses is reported as lost, whether something is sent to it or not', async () => {
   const { channels, lost, answer, connections, scheduler } = openChannels()
-  channels.add(brokerOf(1))
+  channels.add(brokerOf(1), { hasServed: true })
   channels.send(1, stop(0))
   await answer('CLOSED')
   await scheduler.advance(100)
@@ -124,11 +124,23 @@ test('a broker whose port refuses is reported as lost, whether something is sent
   expect(lost).toHaveLength(2)
 })
 
+test('a new broker whose port is not open yet is not lost', async () => {
+  const { channels, lost, answer, scheduler } = openChannels()
+  channels.add(brokerOf(1), { hasServed: false })
+  for (const partition of [0, 1]) channels.send(1, stop(partition))
+  await answer('REFUSED')
+  await scheduler.advance(100)
+  await answer()
+  expect(lost).toEqual([])
+  await answer('REFUSED')
+  expect(lost).toEqual(['1 in life 1'])
+})
+
 test('told() waits until a broker has heard everything, but not for one that cannot be told', async () => {
   const { channels, answer, scheduler } = openChannels()
   const events: string[] = []
-  channels.add(brokerOf(1))
-  channels.add(brokerOf(2))
+  channels.add(brokerOf(1), { hasServed: true })
+  channels.add(brokerOf(2), { hasServed: true })
   channels.send(1, stop(0))
   channels.send(2, stop(0))
   for (const id of [1, 2, 3]) void channels.told(id).then(() => events.push(`told ${id}`))
