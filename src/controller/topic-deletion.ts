@@ -78,8 +78,8 @@ export class TopicDeletion {
         await this.#dropMarker(name)
         continue
       }
-      const progress = this.#progress.get(name)
-      if (state.ineligibleForDeletion.has(name) || (progress?.asked.size ?? 0) > 0) continue
+      const isUnderWay = (this.#progress.get(name)?.asked.size ?? 0) > 0
+      if (state.ineligibleForDeletion.has(name) || isUnderWay || this.#isDone(name)) continue
       isAsked = true
       this.#ask(name, batch)
     }
