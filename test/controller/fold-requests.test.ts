@@ -123,7 +123,7 @@ test('a broker that cannot be told for long is told in a few requests when it ca
     answered: () => undefined,
     lost: () => undefined,
   })
-  channels.add(broker(2))
+  channels.add(broker(2), { hasServed: true })
   channels.send(2, metadata([1]))
   await scheduler.settle()
   for (let epoch = 0; epoch < 1000; epoch++) {
