@@ -1,7 +1,7 @@
 /** One broker: made from a configuration and an Env, started in the order in which its parts need each other. */
 import { TOPIC_CONFIGS_PATH } from '../controller/znodes.ts'
 import { LastingSession } from '../coordination/lasting-session.ts'
-import { CoordinationError, type CoordinationSession } from '../env/coordination.ts'
+import { CoordinationError } from '../env/coordination.ts'
 import type { Env } from '../env/env.ts'
 import { lockLogDirs, type LogDirLocks } from '../log/log-dir-locks.ts'
 import { warmUpCrc32c } from '../protocol/crc32c.ts'
@@ -38,11 +38,13 @@ export interface StartOptions {
 /** Of an ensemble that does not answer somebody should hear before the attempt is given up. */
 const SILENCE_MS = 1000
 
+/** What the controller is at when the broker stops may take so long. */
+const STOP_PATIENCE_MS = 3000
 /** A start whose session expires begins anew so often. */
 const MAX_STARTS = 3
 
 interface World {
-  readonly session: CoordinationSession
+  readonly session: LastingSession
   readonly membership: Membership
   readonly locks: LogDirLocks
 }
@@ -160,12 +162,13 @@ export class Broker {
   private async handOver(): Promise<void> {
     const { toController, services } = this.parts
     const { config, env, metadata } = services
-    if (!config.get('controlled.shutdown.enable') || metadata.brokerCount <= 1) return
+    if (!config.get('controlled.shutdown.enable')) return
     const settings = {
       maxRetries: config.get('controlled.shutdown.max.retries'),
       retryBackoffMs: config.get('controlled.shutdown.retry.backoff.ms'),
     }
-    await shutDownControlled(toController, settings, env)
+    const hasOthers = (): boolean => metadata.brokerCount > 1
+    await shutDownControlled({ ...env, channel: toController, hasOthers }, settings)
   }
 
   private async shutDown(handOver: boolean): Promise<void> {
@@ -176,7 +179,11 @@ export class Broker {
     await this.server.stop()
     this.parts.groups.stop()
     this.parts.toController.stop()
+    // What waits for an ensemble that is away must not keep the broker from stopping.
+    const { timers } = this.parts.services.env
+    const patience = timers.after(session.isSound ? STOP_PATIENCE_MS : 0, () => void session.close())
     await this.parts.controller.stop()
+    patience.cancel()
     await stopLogs(this.parts)
     await session.close()
     locks.release()

@@ -3,7 +3,7 @@
  * the new leaders waiting. It is asked until nothing is left that can be moved, or for `maxRetries` more times.
  */
 import { NetworkError } from '../env/network.ts'
-import type { Logger, Timers } from '../env/env.ts'
+import type { Clock, Logger, Timers } from '../env/env.ts'
 import { ErrorCode, errorName } from '../protocol/error-codes.ts'
 import type { ControllerChannel } from './controller-channel.ts'
 
@@ -17,23 +17,37 @@ export interface ControlledShutdownSettings {
 /** After a controller that is not there (any more): another one is elected, and becomes known. */
 const NO_CONTROLLER_BACKOFF_MS = 100
 
+export interface ControlledShutdownParts {
+  readonly channel: Pick<ControllerChannel, 'controlledShutdown'>
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly logger: Logger
+  /** There are other brokers, as far as this one knows. */
+  readonly hasOthers: () => boolean
+}
+
 /** False: the broker stops with leaderships that others could have had. */
 export async function shutDownControlled(
-  channel: Pick<ControllerChannel, 'controlledShutdown'>,
-  settings: ControlledShutdownSettings,
-  { timers, logger }: { readonly timers: Timers; readonly logger: Logger },
+  { channel, clock, timers, logger, hasOthers }: ControlledShutdownParts,
+  { maxRetries, retryBackoffMs }: ControlledShutdownSettings,
 ): Promise<boolean> {
-  for (let attempt = 0; attempt <= settings.maxRetries; attempt++) {
+  /** Since when there has been no controller that answers; null: there is one. */
+  let lostSinceMs: number | null = null
+  for (let attempt = 0; hasOthers();) {
+    const askedMs = clock.monotonicMs()
     const outcome = await ask(channel)
     if (outcome.left === 0) return true
-    logger.log('warn', 'a controlled shutdown has not moved all leaderships', {
-      partitions: outcome.left ?? 'unknown',
-      reason: outcome.reason,
-    })
-    if (attempt === settings.maxRetries) break
-    const backoffMs = outcome.hasNoController
-      ? Math.min(NO_CONTROLLER_BACKOFF_MS, settings.retryBackoffMs)
-      : settings.retryBackoffMs
+    lostSinceMs = outcome.hasNoController ? (lostSinceMs ?? askedMs) : null
+    const waitsForController = lostSinceMs !== null && clock.monotonicMs() - lostSinceMs < retryBackoffMs
+    if (!waitsForController) {
+      logger.log('warn', 'a controlled shutdown has not moved all leaderships', {
+        partitions: outcome.left ?? 'unknown',
+        reason: outcome.reason,
+      })
+      // Where there is no controller for so long there is nobody to wait for.
+      if (outcome.hasNoController || attempt++ === maxRetries) return false
+    }
+    const backoffMs = waitsForController ? Math.min(NO_CONTROLLER_BACKOFF_MS, retryBackoffMs) : retryBackoffMs
     await new Promise<void>((resolve) => timers.after(backoffMs, resolve))
   }
   return false

@@ -37,6 +37,7 @@ export class LastingSession implements CoordinationSession {
   readonly #watches = new WeakMap<Watch, Watch>()
   #inner: CoordinationSession
   #state: SessionState = 'connected'
+  #closing: Promise<void> | null = null
 
   private constructor(options: LastingSessionOptions, first: CoordinationSession) {
     this.#options = options
@@ -92,11 +93,14 @@ export class LastingSession implements CoordinationSession {
     this.#listeners.push(listener)
   }
 
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  #close(): Promise<void> {
     const inner = this.#inner
     this.#become('closed')
-    await inner.close()
+    return inner.close()
   }
 
   #follow(session: CoordinationSession): void {

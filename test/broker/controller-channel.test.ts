@@ -131,19 +131,18 @@ test('another controller is followed as soon as it is known', async () => {
 
 type Answer = Awaited<ReturnType<ControllerChannel['controlledShutdown']>> | NetworkError
 
-/** A controlled shutdown in virtual time, with these answers one after the other. */
-async function shutDown(answers: Answer[], maxRetries = 3) {
+/** A controlled shutdown in virtual time, with these answers one after the other, the last again and again. */
+async function shutDown(answers: Answer[], maxRetries = 3, hasOthers = () => true) {
   const scheduler = new SimScheduler()
   let asked = 0
-  const toController = {
+  const channel = {
     controlledShutdown: () => {
-      const answer = answers[asked++]
+      const answer = answers[Math.min(asked++, answers.length - 1)]
       return answer instanceof NetworkError ? Promise.reject(answer) : Promise.resolve(answer)
     },
   }
-  const env = { timers: scheduler.timers, logger: silent }
-  const settings = { maxRetries, retryBackoffMs: 5000 }
-  const done = await scheduler.until(shutDownControlled(toController, settings, env))
+  const parts = { clock: scheduler.clock, timers: scheduler.timers, channel, logger: silent, hasOthers }
+  const done = await scheduler.until(shutDownControlled(parts, { maxRetries, retryBackoffMs: 5000 }))
   return { done, asked, tookMs: scheduler.elapsedMs }
 }
 
@@ -173,7 +172,8 @@ test('the controller in this process is not waited for without end: it may have 
   })
   metadata.updateMetadata(OWN_ID, { brokers: [brokerInfo(OWN_ID, 1)], partitions: [] })
   const settings = { maxRetries: 1, retryBackoffMs: 100 }
-  const stopping = shutDownControlled(toController, settings, { timers, logger: silent })
+  const parts = { channel: toController, clock, timers, logger: silent, hasOthers: () => true }
+  const stopping = shutDownControlled(parts, settings)
   expect(await scheduler.until(stopping)).toBe(false)
 })
 
@@ -190,6 +190,17 @@ test('a controller that is not there any more is not waited for so long', async 
   const gone = new NetworkError('REFUSED', 'gone')
   const moved: Answer = { error: ErrorCode.NOT_CONTROLLER, remaining: [] }
   expect(await shutDown([gone, moved, left(0)])).toEqual({ done: true, asked: 3, tookMs: 200 })
+})
+
+test('another controller is waited for as long as one retry takes', async () => {
+  const gone = new NetworkError('REFUSED', 'gone')
+  expect(await shutDown([gone])).toEqual({ done: false, asked: 51, tookMs: 5000 })
+})
+
+test('a broker that is the last one waits for nobody', async () => {
+  expect(await shutDown([left(1)], 3, () => false)).toEqual({ done: false, asked: 0, tookMs: 0 })
+  let looks = 0
+  expect(await shutDown([left(1)], 3, () => ++looks <= 2)).toEqual({ done: false, asked: 2, tookMs: 10_000 })
 })
 
 /** Producer ids from a controller that answers with blocks of ten, or does not. */
