@@ -68,12 +68,19 @@ async function untilUnderWay(load: Load): Promise<void> {
   load.assertAlive()
 }
 
-async function createTopic({ cluster }: TestBed, { topic, partitions }: RoundPlan): Promise<void> {
+async function createTopic({ cluster, view }: TestBed, { topic, partitions }: RoundPlan): Promise<void> {
   const admin = kafkajsClient(cluster.bootstrap, { retry: patient }).admin()
   await admin.connect()
-  await admin.createTopics({
-    topics: [{ topic, numPartitions: partitions, replicationFactor: 3 }],
-    waitForLeaders: true,
-  })
+  const wanted = { topics: [{ topic, numPartitions: partitions, replicationFactor: 3 }] }
+  await eventually(
+    `${topic} is there, in sync`,
+    async () => {
+      // False where it is there already: kafkajs may lose the answer.
+      await admin.createTopics(wanted)
+      const made = (await view.partitions()).filter((each) => each.topic === topic)
+      return made.length === partitions && made.every(({ isr }) => isr.length === 3)
+    },
+    120_000,
+  )
   await admin.disconnect()
 }
