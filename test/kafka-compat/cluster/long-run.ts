@@ -28,6 +28,9 @@ const kinds = values.kinds.split(',') as BrokerKind[]
 const wantedMs = Number(values.hours) * 3_600_000
 const roundMs = Math.min(Number(values['round-minutes']) * 60_000, wantedMs)
 
+// What was started ends with this process, also where it is told to end.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
+
 async function main(): Promise<void> {
   const random = new Random(seed)
   const bed = await TestBed.start({ kinds, seed })
