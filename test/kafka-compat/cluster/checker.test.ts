@@ -58,9 +58,9 @@ describe('a checker of histories', () => {
     expect(kindsOf([...unread, failed], without(5))).toEqual([])
   })
 
-  test('finds nothing where an offset was not told', () => {
+  test.each([-1, -1001])('finds nothing where an offset was not told (%i)', (offset) => {
     const untold = clean.map((seen): Observation =>
-      seen.kind === 'acknowledged' ? { ...seen, offset: -1 } : seen,
+      seen.kind === 'acknowledged' ? { ...seen, offset } : seen,
     )
     expect(kindsOf(untold)).toEqual([])
   })

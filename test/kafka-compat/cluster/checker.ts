@@ -7,7 +7,7 @@
 export type Observation =
   /** Before they are sent: sequences below `upTo` may be in the log from now on. */
   | { kind: 'sending'; producer: string; partition: number; upTo: number }
-  /** `offset` is -1 where the client was not told. */
+  /** `offset` is negative where the client was not told: -1, or librdkafka's -1001. */
   | { kind: 'acknowledged'; producer: string; partition: number; sequence: number; offset: number }
   /** Whether it is in the log is open. */
   | { kind: 'failed'; producer: string; partition: number; sequence: number; error: string }
@@ -191,7 +191,7 @@ export class HistoryChecker {
         const place = places.get(name({ producer, sequence }))
         const detail = at({ producer, sequence, offset })
         if (place === undefined) this.#tell('lost: acknowledged, and not in the log', partition, detail)
-        else if (offset !== -1 && place !== offset) {
+        else if (offset >= 0 && place !== offset) {
           this.#tell('misplaced: acknowledged at another offset', partition, `${detail}, is at ${place}`)
         }
       }
