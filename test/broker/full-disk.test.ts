@@ -122,7 +122,7 @@ describe('a full disk', () => {
       CreateTopics: 'KAFKA_STORAGE_ERROR',
       IncrementalAlterConfigs: 'KAFKA_STORAGE_ERROR',
       CreatePartitions: 'KAFKA_STORAGE_ERROR',
-      InitProducerId: 'COORDINATOR_NOT_AVAILABLE',
+      InitProducerId: 'COORDINATOR_LOAD_IN_PROGRESS',
       FindCoordinator: 'COORDINATOR_NOT_AVAILABLE',
       DeleteTopics: 'KAFKA_STORAGE_ERROR',
     })
