@@ -39,10 +39,10 @@ export class Admin {
     return this.#topics(at, ['--delete', '--topic', topic])
   }
 
-  /** New partitions of a topic, after those it has. */
-  addPartitions(at: ClusterMember, topic: string, total: number, replicas: Assignment): Promise<string> {
+  /** New partitions of a topic, after those it has; the replicas of all, as the tool wants them. */
+  addPartitions(at: ClusterMember, topic: string, replicas: Assignment): Promise<string> {
     const assignment = replicas.map((ids) => ids.join(':')).join(',')
-    const args = ['--alter', '--topic', topic, '--partitions', String(total)]
+    const args = ['--alter', '--topic', topic, '--partitions', String(replicas.length)]
     return this.#topics(at, [...args, '--replica-assignment', assignment])
   }
 
@@ -184,8 +184,11 @@ export class Admin {
     return said.split('\n').filter(Boolean).sort()
   }
 
-  /** What kafka-replica-verification reports, a line each, until there are `reports`. It never ends by itself. */
-  async verifyReplicas(at: ClusterMember, topic: string, reports: number): Promise<string[]> {
+  /**
+   * Resolves when kafka-replica-verification has compared all replicas of the topic and found them equal: it never ends by
+   * itself, and its first reports come before it has read anything.
+   */
+  async untilReplicasVerified(at: ClusterMember, topic: string): Promise<void> {
     const main = 'org.apache.kafka.tools.ReplicaVerificationTool'
     const broker = ['--broker-list', at.address]
     const what = ['--topics-include', topic, '--report-interval-ms', String(VERIFICATION_REPORT_MS)]
@@ -195,16 +198,14 @@ export class Admin {
     let said = ''
     child.stdout!.on('data', (chunk: Buffer) => (said += chunk.toString()))
     child.stderr!.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    const lines = (): string[] => said.split('\n').filter((line) => /max lag is/.test(line))
     try {
-      await eventually('kafka-replica-verification reports', () => lines().length >= reports, 60_000)
+      await eventually('the replicas are verified', () => /max lag is 0 for partition/.test(said), 60_000)
     } catch (cause) {
       throw new Error(`kafka-replica-verification said:\n${said}`, { cause })
     } finally {
       child.kill('SIGKILL')
       await ended(child)
     }
-    return lines()
   }
 
   #topics(at: ClusterMember, args: string[]): Promise<string> {

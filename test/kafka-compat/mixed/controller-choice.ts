@@ -1,5 +1,8 @@
 /** Which broker is the controller: the test's choice. */
+import { metadataApi } from '../../../src/protocol/messages/03-metadata.ts'
+import { WireClient } from '../../broker/wire-client.ts'
 import type { Cluster } from '../harness/cluster.ts'
+import type { ClusterMember } from '../harness/cluster-member.ts'
 import { eventually } from '../harness/conditions.ts'
 import { ClusterView } from '../cluster/cluster-view.ts'
 
@@ -27,5 +30,20 @@ export async function makeController(cluster: Cluster, brokerId: number): Promis
       for (const member of others) member.thaw()
     }
     await eventually('there is a controller', async () => (await view.controllerId()) !== null)
+  }
+  // Clients ask whom the brokers name; until all name the new one, some are told that they asked the wrong broker.
+  for (const member of cluster.members.filter(({ isRunning }) => isRunning))
+    await eventually(
+      `broker ${member.brokerId} knows the controller`,
+      async () => (await controllerNamedBy(member)) === brokerId,
+    )
+}
+
+async function controllerNamedBy({ port, host }: ClusterMember): Promise<number> {
+  const client = await WireClient.connect(port, host)
+  try {
+    return (await client.request(metadataApi, 1, { topics: [] })).controllerId
+  } finally {
+    client.close()
   }
 }

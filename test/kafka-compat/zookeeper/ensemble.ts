@@ -19,7 +19,7 @@ const JVM = [
   // Servers are killed, machines are not: what was written is there after a kill without being synced.
   '-Dzookeeper.forceSync=no',
 ]
-/** Sessions live between 2 and 20 ticks; servers part from a leader that is silent for 10. */
+/** Sessions live for 2 ticks or more; servers part from a leader that is silent for 10. */
 const TICK_MS = 200
 
 export class ZookeeperServer {
@@ -90,6 +90,7 @@ export async function startEnsemble(
     const settings = [
       `dataDir=${data}`,
       `tickTime=${tickMs}`,
+      'maxSessionTimeout=60000',
       'initLimit=50',
       'syncLimit=10',
       'maxClientCnxns=0',
