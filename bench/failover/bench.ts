@@ -69,6 +69,11 @@ async function withSubjects<T>(
   }
 }
 
+/** What waits for sessions, or for 1,000 partitions, is done once in three rounds. */
+function seldom(options: Options): Options {
+  return { ...options, rounds: Math.ceil(options.rounds / 3) }
+}
+
 async function all(options: Options, place: Place): Promise<Section[]> {
   const sections: Section[] = []
   const once = () => 1
@@ -84,9 +89,12 @@ async function all(options: Options, place: Place): Promise<Section[]> {
   const directWanted = direct.filter(({ title }) => wanted(options, title))
   if (directWanted.length + many.length > 0)
     await withSubjects(options, place, undefined, async (subjects) => {
-      for (const losses of directWanted) sections.push(await measureLosses(options, subjects, losses))
+      for (const losses of directWanted) {
+        const often = losses.fault === kill ? options : seldom(options)
+        sections.push(await measureLosses(often, subjects, losses))
+      }
       for (const partitions of many)
-        sections.push(await measureMany(options, subjects, place.ensemble, partitions))
+        sections.push(await measureMany(seldom(options), subjects, place.ensemble, partitions))
     })
   const cuts = new Cuts()
   const cutWanted = bothCases(networkCut(cuts), once, sessionBars).filter(({ title }) =>
@@ -99,7 +107,8 @@ async function all(options: Options, place: Place): Promise<Section[]> {
         place,
         (kind) => cuts.detour(kind),
         async (subjects) => {
-          for (const losses of cutWanted) sections.push(await measureLosses(options, subjects, losses))
+          for (const losses of cutWanted)
+            sections.push(await measureLosses(seldom(options), subjects, losses))
         },
       )
   } finally {
@@ -129,6 +138,7 @@ await runBenchmark(
       .map(([name, value]) => `${name}=${value}`)
       .join(' ')}.`,
     'A gap is the longest time without an acknowledgement for the partition whose leader was lost. Replication factor 3, min.insync.replicas 2.',
+    'What waits for sessions, or for 1,000 partitions, was done once in three rounds.',
     'A cut broker is reached by nobody and does not reach the ensemble (proxies that fall silent, also to new connections).',
   ],
   measure,
