@@ -79,11 +79,15 @@ export function startGapClient(bootstrap: string, topic: string, partitions: num
   const everyPartition = Array.from({ length: partitions }, (_, partition) => partition)
   const untilSteady = async (wanted: readonly number[] = everyPartition): Promise<readonly Gap[]> => {
     const deadline = performance.now() + 120_000
-    for (let steadySince = performance.now(); ; await sleep(20)) {
-      const now = performance.now()
+    for (let steadySince: number | undefined; ; await sleep(20)) {
       const current = await gaps()
-      if (wanted.some((partition) => current[partition].openMs > STEADY_GAP_MS)) steadySince = now
-      if (now - steadySince >= STEADY_FOR_MS) return current
+      const now = performance.now()
+      const isSteady = wanted.every((partition) => {
+        const { openMs, acknowledged } = current[partition]
+        return acknowledged > 0 && openMs <= STEADY_GAP_MS
+      })
+      steadySince = isSteady ? (steadySince ?? now) : undefined
+      if (steadySince !== undefined && now - steadySince >= STEADY_FOR_MS) return current
       if (now > deadline) throw new Error(`no acknowledgements after two minutes: ${JSON.stringify(current)}`)
     }
   }
