@@ -1,4 +1,5 @@
 /** The APIs that this broker serves: one row each. What ApiVersions announces and the README's table come from here. */
+import { ErrorCode } from '../protocol/error-codes.ts'
 import { apis } from '../protocol/messages/index.ts'
 import type { AnyApi } from '../protocol/schema.ts'
 import type { Handler } from './services.ts'
@@ -44,15 +45,24 @@ import { handleAllocateProducerIds } from './handlers/67-allocate-producer-ids.t
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyHandler = Handler<any, any>
 
+/** What only brokers ask of each other. One that shares its cluster with nobody has no broker that could ask. */
+function amongBrokers(handle: AnyHandler): AnyHandler {
+  return (services, request, context) => {
+    return services.isAlone
+      ? { errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED }
+      : handle(services, request, context)
+  }
+}
+
 const handlers = new Map<number, AnyHandler>([
   [0, handleProduce],
   [1, handleFetch],
   [2, handleListOffsets],
   [3, handleMetadata],
-  [4, handleLeaderAndIsr],
-  [5, handleStopReplica],
-  [6, handleUpdateMetadata],
-  [7, handleControlledShutdown],
+  [4, amongBrokers(handleLeaderAndIsr)],
+  [5, amongBrokers(handleStopReplica)],
+  [6, amongBrokers(handleUpdateMetadata)],
+  [7, amongBrokers(handleControlledShutdown)],
   [8, handleOffsetCommit],
   [9, handleOffsetFetch],
   [10, handleFindCoordinator],
@@ -79,9 +89,9 @@ const handlers = new Map<number, AnyHandler>([
   [45, handleAlterPartitionReassignments],
   [46, handleListPartitionReassignments],
   [47, handleOffsetDelete],
-  [56, handleAlterPartition],
+  [56, amongBrokers(handleAlterPartition)],
   [60, handleDescribeCluster],
-  [67, handleAllocateProducerIds],
+  [67, amongBrokers(handleAllocateProducerIds)],
 ])
 
 export interface ApiRow {

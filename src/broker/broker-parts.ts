@@ -202,6 +202,7 @@ export function buildParts(
     env,
     brokerId,
     clusterId,
+    isAlone: identity.isAlone,
     config,
     configAdmin,
     metadata,

@@ -4,7 +4,8 @@
  *
  * Checked first, as in Kafka's KafkaApis: a request for an earlier life of this broker (broker epoch, KIP-380) answers
  * STALE_BROKER_EPOCH; one for a later life is taken, for the registration may be made and not be known here yet. A
- * controller that another one has followed answers STALE_CONTROLLER_EPOCH.
+ * controller that another one has followed answers STALE_CONTROLLER_EPOCH. A partition with a number that none can have:
+ * INVALID_REQUEST, and nothing is done.
  */
 import {
   LEADER_DURING_DELETE,
@@ -39,6 +40,12 @@ export interface ControlRequest extends ControllerIdentity {
 
 export const UNKNOWN_EPOCH = -1
 
+/**
+ * Partitions of a topic, by number, that a controller may speak of: what is known of a topic is kept without gaps, and a
+ * request of a few bytes must not make it large.
+ */
+export const MAX_TOPIC_PARTITIONS = 100_000
+
 export class ControlPlane {
   readonly #parts: ControlPlaneParts
   /** Of the latest controller heard of. */
@@ -51,6 +58,7 @@ export class ControlPlane {
 
   /** Rejects with CoordinationError where the topics' settings cannot be read: nothing is done then. */
   leaderAndIsr(from: ControlRequest, states: readonly PartitionState[]): Promise<BrokerAnswer> {
+    if (!areNumbered(states)) return refused()
     return this.#serve(from, async () => {
       const { topicConfigs, replicas } = this.#parts
       // A broker that was not registered while a topic was deleted has not heard of it: what it knows is of the topic before.
@@ -66,6 +74,7 @@ export class ControlPlane {
 
   /** Live brokers replace what was known, partitions are merged into it. */
   updateMetadata(from: ControlRequest, update: MetadataUpdate): Promise<BrokerAnswer> {
+    if (!areNumbered(update.partitions)) return refused()
     return this.#serve(from, () => {
       const deleted = update.partitions.filter(({ leader }) => leader === LEADER_DURING_DELETE)
       if (deleted.length > 0) this.#parts.topicsDeleted(new Set(deleted.map(({ topic }) => topic)))
@@ -99,6 +108,14 @@ export class ControlPlane {
     this.#controllerEpoch = controllerEpoch
     return ErrorCode.NONE
   }
+}
+
+function areNumbered(states: readonly PartitionState[]): boolean {
+  return states.every(({ partition }) => partition >= 0 && partition < MAX_TOPIC_PARTITIONS)
+}
+
+function refused(): Promise<BrokerAnswer> {
+  return Promise.resolve({ error: ErrorCode.INVALID_REQUEST, partitions: [] })
 }
 
 /** The controller's way to this life of the broker that it runs in: a function call. */

@@ -18,6 +18,8 @@ export interface Services {
   readonly env: Env
   readonly brokerId: number
   readonly clusterId: string
+  /** No other broker uses the coordination store. */
+  readonly isAlone: boolean
   /** Static and dynamic broker settings, typed by key. */
   readonly config: BrokerConfig
   /** DescribeConfigs, AlterConfigs, IncrementalAlterConfigs. */

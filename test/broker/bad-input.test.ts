@@ -5,6 +5,12 @@ import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import { encodeRequest } from '../../src/protocol/frame.ts'
 import { apiByKey } from '../../src/protocol/messages/index.ts'
 import { apiVersionsApi } from '../../src/protocol/messages/18-api-versions.ts'
+import { leaderAndIsrApi } from '../../src/protocol/messages/04-leader-and-isr.ts'
+import { stopReplicaApi } from '../../src/protocol/messages/05-stop-replica.ts'
+import { updateMetadataApi } from '../../src/protocol/messages/06-update-metadata.ts'
+import { controlledShutdownApi } from '../../src/protocol/messages/07-controlled-shutdown.ts'
+import { alterPartitionApi } from '../../src/protocol/messages/56-alter-partition.ts'
+import { allocateProducerIdsApi } from '../../src/protocol/messages/67-allocate-producer-ids.ts'
 import { metadataApi } from '../../src/protocol/messages/03-metadata.ts'
 import { valueOf } from '../protocol/arbitrary.ts'
 import { WireClient } from './wire-client.ts'
@@ -101,6 +107,23 @@ describe('bytes that are no request', () => {
     expect((await client.request(apiVersionsApi, 3, request)).errorCode).toBe(ErrorCode.INVALID_REQUEST)
     client.close()
   })
+})
+
+/** Kafka takes them from everybody where it has no authorizer. */
+test('who shares its cluster with nobody takes no orders that only a broker could give', async () => {
+  const client = await WireClient.connect(broker.port)
+  const head = { controllerId: 9, controllerEpoch: 1000, liveLeaders: [], liveBrokers: [] }
+  const refused = { errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED }
+  expect(await client.request(leaderAndIsrApi, 7, head)).toMatchObject(refused)
+  expect(await client.request(stopReplicaApi, 4, head)).toMatchObject(refused)
+  expect(await client.request(updateMetadataApi, 8, head)).toMatchObject(refused)
+  expect(await client.request(controlledShutdownApi, 3, { brokerId: 1 })).toMatchObject(refused)
+  expect(await client.request(alterPartitionApi, 3, { brokerId: 1, topics: [] })).toMatchObject(refused)
+  expect(await client.request(allocateProducerIdsApi, 0, { brokerId: 1, brokerEpoch: 1 })).toMatchObject(
+    refused,
+  )
+  client.close()
+  await stillServes()
 })
 
 /** Whole requests of every API and version, with random content. */

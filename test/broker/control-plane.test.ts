@@ -157,3 +157,15 @@ test('the settings of a topic that is new are read anew: this broker may not hav
     return topicConfigs.logConfig('t')
   }
 })
+
+test.each([-1, 100_000, 0x7fffffff])(
+  'of a partition with the number %s nothing is taken',
+  async (partition) => {
+    const { controlPlane, done } = plane()
+    const states = [state('t'), { ...state('t'), partition }]
+    const refused = { error: ErrorCode.INVALID_REQUEST, partitions: [] }
+    expect(await controlPlane.leaderAndIsr(from(1), states)).toEqual(refused)
+    expect(await controlPlane.updateMetadata(from(1), { brokers: [], partitions: states })).toEqual(refused)
+    expect(done).toEqual([])
+  },
+)

@@ -15,7 +15,8 @@ import { startProcess, type BrokerProcess } from './broker-process.ts'
 import { describeTopic } from './requests.ts'
 import { useBroker } from './use-broker.ts'
 
-const inUse = useBroker()
+/** Another broker could be there, though none is. */
+const inUse = useBroker({}, Infinity, { isAlone: false })
 const env = { network: createNodeNetwork(), clock: nodeClock, timers: nodeTimers }
 const from = { controllerId: 7, controllerEpoch: 2 }
 
@@ -197,7 +198,7 @@ for (let version = 0; version <= 4; version++) {
 }
 
 test('a broker that is killed is lost at once, and not before', async () => {
-  const process = await startProcess(new SimDisk({ random: new SeededRandom(2) }))
+  const process = await startProcess(new SimDisk({ random: new SeededRandom(2) }), {}, { isAlone: false })
   const channel = channelTo(process)
   let losses = 0
   const lost = new Promise<void>((resolve) => {

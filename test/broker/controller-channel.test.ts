@@ -61,7 +61,8 @@ function channel() {
 }
 
 const noTopics = { brokerId: OWN_ID, brokerEpoch: 5, topics: [] }
-const startBroker = (): Promise<BrokerProcess> => startProcess(new SimDisk({ random: new SeededRandom(3) }))
+const startBroker = (): Promise<BrokerProcess> =>
+  startProcess(new SimDisk({ random: new SeededRandom(3) }), {}, { isAlone: false })
 
 test('where no controller is known, whoever asks is to ask again', async () => {
   const { toController, isController } = channel()

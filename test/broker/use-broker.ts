@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import type { Properties } from '../../src/broker/config/broker-config.ts'
 import { SimDisk } from '../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
-import { startProcess, type BrokerProcess } from './broker-process.ts'
+import { startProcess, type BrokerProcess, type ProcessOptions } from './broker-process.ts'
 import type { WireClient } from './wire-client.ts'
 
 export interface BrokerInUse {
@@ -12,12 +12,17 @@ export interface BrokerInUse {
 }
 
 /** Started before the tests and stopped after them; whatever it did not foresee fails the file. */
-export function useBroker(properties: Properties = {}, capacityBytes = Infinity): BrokerInUse {
+export function useBroker(
+  properties: Properties = {},
+  capacityBytes = Infinity,
+  options: ProcessOptions = {},
+): BrokerInUse {
   const inUse = {} as BrokerInUse
   beforeAll(async () => {
     inUse.process = await startProcess(
       new SimDisk({ random: new SeededRandom(1), capacityBytes }),
       properties,
+      options,
     )
     inUse.client = await inUse.process.connect()
   })
