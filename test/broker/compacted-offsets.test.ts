@@ -27,7 +27,7 @@ test('committed offsets outlive compaction and a restart', async () => {
   const segments = (): number => {
     return disk.list('/data/__consumer_offsets-0').filter((name) => /^\d+\.log$/.test(name)).length
   }
-  await expect.poll(segments, { timeout: 20_000 }).toBeLessThan(5)
+  await expect.poll(segments, { timeout: 50_000 }).toBeLessThan(5)
   expect(written).toBeGreaterThanOrEqual(COMMITS * GROUPS.length)
   expect(log.sizeBytes).toBeLessThan(5000)
   await first.stop()
