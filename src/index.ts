@@ -104,21 +104,17 @@ function load(overrides: Record<string, string>): BrokerConfig {
   return loadConfig({ file: null, variables: {}, overrides })
 }
 
-export interface ClusterOptions {
+export interface ClusterOptions extends Pick<BrokerOptions, 'host' | 'logger'> {
   /** How many. Default 3. */
   readonly brokers?: number
   /** Of the first broker, the others follow; 0, the default, takes free ones. */
   readonly port?: number
-  /** Where to listen and what clients are told. Default `localhost`. */
-  readonly host?: string
   /** Keeps the data below this directory. Without it the cluster is ephemeral: a new directory, gone after `stop()`. */
   readonly dataDir?: string
   /** Created before `startCluster` resolves. Where nothing is said, with three replicas. */
   readonly topics?: readonly (string | TopicOption)[]
   /** Settings of every broker by Kafka's names (docs/configuration.md). */
   readonly config?: Readonly<Record<string, string | number | boolean>>
-  /** Silent by default. */
-  readonly logger?: Logger
 }
 
 /** One broker of a cluster. It keeps its id, its port and its data from one start to the next. */

@@ -10,7 +10,6 @@ import type { WireClient } from './wire-client.ts'
 
 let cluster: ClusterProcess
 afterEach(async () => {
-  if (process.env.SHOW) console.log(cluster.lines.join('\n'))
   await cluster.stopAll()
   expect(cluster.bugs).toEqual([])
 })

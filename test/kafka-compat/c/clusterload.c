@@ -2,14 +2,11 @@
 // producer and one member of the group, until told to stop. The lines it says and obeys are those of
 // java/ClusterLoad.java.
 #include <inttypes.h>
-#include <librdkafka/rdkafka.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "client.h"
 
 enum { MAX_PARTITIONS = 64, MAX_OUTSTANDING = 1000, TICK_MS = 20, COMMIT_EVERY_MS = 500 };
 static const char *bootstrap, *topic, *group;
@@ -17,33 +14,10 @@ static int partitions, records_per_second;
 static volatile int stopping;
 static char filler[400];
 
-static void fail(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vfprintf(stderr, format, arguments);
-  va_end(arguments);
-  fputc('\n', stderr);
-  fflush(stdout);
-  _Exit(1);
-}
-
 static int64_t now_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
-  char error[256];
-  if (rd_kafka_conf_set(conf, name, value, error, sizeof error) != RD_KAFKA_CONF_OK) fail("%s", error);
-}
-
-static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque) {
-  (void)opaque;
-  if (code != RD_KAFKA_RESP_ERR__FATAL) return;
-  char text[512];
-  rd_kafka_fatal_error(client, text, sizeof text);
-  fail("fatal: %s (%s)", text, reason);
 }
 
 static rd_kafka_conf_t *common_configuration(void) {
@@ -57,13 +31,6 @@ static rd_kafka_conf_t *common_configuration(void) {
   set(conf, "log_level", "0");
   rd_kafka_conf_set_error_cb(conf, on_error);
   return conf;
-}
-
-static rd_kafka_t *make(rd_kafka_type_t type, rd_kafka_conf_t *conf) {
-  char error[256];
-  rd_kafka_t *client = rd_kafka_new(type, conf, error, sizeof error);
-  if (client == NULL) fail("%s", error);
-  return client;
 }
 
 static int outstanding;

@@ -3,24 +3,12 @@
 // reads until it has as many records as the lane holds (or nothing has come for a minute) and then reports a
 // line for each partition: topic, partition, count, checksum.
 #include <inttypes.h>
-#include <librdkafka/rdkafka.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include "client.h"
 
 enum { CODECS = 5, PARTITIONS = 4, POOL_BYTES = 1 << 20, KEYS = 5000, LARGE_EVERY = 1501 };
 static const char *codecs[CODECS] = {"none", "gzip", "snappy", "lz4", "zstd"};
 static const int idle_limit_ms = 60000;
-
-static void fail(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vfprintf(stderr, format, arguments);
-  va_end(arguments);
-  fputc('\n', stderr);
-  _Exit(1);
-}
 
 static uint32_t mix(uint32_t x) {
   x = (x ^ (x >> 16)) * 0x7feb352du;
@@ -54,20 +42,6 @@ static uint32_t value_bytes(uint32_t index, uint32_t bits) {
   return 800 + rest % 224;
 }
 
-static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
-  char error[256];
-  if (rd_kafka_conf_set(conf, name, value, error, sizeof error) != RD_KAFKA_CONF_OK) fail("%s", error);
-}
-
-static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque) {
-  (void)opaque;
-  if (code == RD_KAFKA_RESP_ERR__FATAL) {
-    char text[512];
-    rd_kafka_fatal_error(client, text, sizeof text);
-    fail("fatal: %s (%s)", text, reason);
-  }
-}
-
 static uint32_t acked;
 
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque) {
@@ -85,10 +59,7 @@ static rd_kafka_t *make_producer(const char *bootstrap, const char *codec) {
   set(conf, "log_level", "0");
   rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
   rd_kafka_conf_set_error_cb(conf, on_error);
-  char error[256];
-  rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error);
-  if (producer == NULL) fail("%s", error);
-  return producer;
+  return make(RD_KAFKA_PRODUCER, conf);
 }
 
 static void add_header(rd_kafka_headers_t *headers, const char *name, int64_t number) {
@@ -201,9 +172,7 @@ static void consume(const char *bootstrap, const char *lane, uint32_t count) {
   set(conf, "check.crcs", "true");
   set(conf, "log_level", "0");
   rd_kafka_conf_set_error_cb(conf, on_error);
-  char error[256];
-  rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, error, sizeof error);
-  if (consumer == NULL) fail("%s", error);
+  rd_kafka_t *consumer = make(RD_KAFKA_CONSUMER, conf);
   rd_kafka_poll_set_consumer(consumer);
   rd_kafka_topic_partition_list_t *partitions = rd_kafka_topic_partition_list_new(CODECS * PARTITIONS);
   char topic[128];

@@ -7,7 +7,9 @@ import { mustRun } from './processes.ts'
 /** Compiles test/kafka-compat/c/NAME.c once for this state of the source, and gives the program's path. */
 export async function compiledProgram(name: string, libraries: readonly string[] = []): Promise<string> {
   const source = join(repository, `test/kafka-compat/c/${name}.c`)
-  const hash = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16)
+  const shared = join(repository, 'test/kafka-compat/c/client.h')
+  const text = Buffer.concat([readFileSync(source), readFileSync(shared)])
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 16)
   const file = join(cache, `kafka-compat-${name}-${hash}`)
   if (existsSync(file)) return file
   mkdirSync(cache, { recursive: true })
