@@ -2,11 +2,13 @@
 import { createEmbeddedCoordination } from '../../src/coordination/embedded.ts'
 import type { Properties } from '../../src/broker/config/broker-config.ts'
 import type { Coordination } from '../../src/env/coordination.ts'
+import type { Broker } from '../../src/broker/broker.ts'
 import { nodeClock, nodeTimers } from '../../src/env/node/clock.ts'
 import { SimDisk } from '../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import type { Partition } from '../../src/replication/partition.ts'
 import { startProcess, type BrokerProcess } from './broker-process.ts'
+import type { WireClient } from './wire-client.ts'
 
 export class ClusterProcesses {
   readonly disks: SimDisk[]
@@ -19,6 +21,8 @@ export class ClusterProcesses {
     directory: null,
   })
   readonly #processes = new Map<number, { process: BrokerProcess; sessions: bigint[] }>()
+  readonly #started: BrokerProcess[] = []
+  #expireNext = false
 
   /** Broker ids begin at 1. Nothing runs yet. */
   constructor(brokers: number, properties: Properties = {}) {
@@ -27,7 +31,7 @@ export class ClusterProcesses {
   }
 
   get ids(): number[] {
-    return [...this.#processes.keys()]
+    return [...this.#processes.keys()].sort((one, other) => one - other)
   }
 
   async startAll(): Promise<void> {
@@ -40,6 +44,8 @@ export class ClusterProcesses {
       connect: async (options) => {
         const session = await this.#store.connect(options)
         sessions.push(session.id)
+        if (this.#expireNext) void this.#store.expire(session.id)
+        this.#expireNext = false
         return session
       },
     }
@@ -51,11 +57,52 @@ export class ClusterProcesses {
     }
     const process = await startProcess(this.disks[id - 1], properties, { coordination, isAlone: false })
     this.#processes.set(id, { process, sessions })
+    this.#started.push(process)
     return process
   }
 
   process(id: number): BrokerProcess {
     return this.#processes.get(id)!.process
+  }
+
+  broker(id: number): Broker {
+    return this.process(id).broker
+  }
+
+  /** A client of this broker. */
+  connect(id: number): Promise<WireClient> {
+    return this.process(id).connect()
+  }
+
+  /** Of all that were started: what they did not foresee. */
+  get bugs(): unknown[] {
+    return this.#started.flatMap(({ bugs }) => bugs)
+  }
+
+  /** Of all that were started: what they logged. */
+  get lines(): string[] {
+    return this.#started.flatMap(({ lines }) => lines)
+  }
+
+  /** -1: none is. */
+  get controllerId(): number {
+    return this.ids.find((id) => this.broker(id).parts.controller.isActive) ?? -1
+  }
+
+  async stop(id: number): Promise<void> {
+    const process = this.process(id)
+    this.#processes.delete(id)
+    await process.stop()
+  }
+
+  /** The session that is begun next expires at once. */
+  expireNextSession(): void {
+    this.#expireNext = true
+  }
+
+  /** As a coordination service that has not heard of the broker for its session timeout. */
+  expireSession(id: number): Promise<void> {
+    return this.#store.expire(this.broker(id).sessionId)
   }
 
   /** As kill -9; the coordination service hears nothing of it before `expire`. Unsynced bytes stay: the machine lives. */
@@ -89,15 +136,5 @@ export class ClusterProcesses {
   async stopAll(): Promise<void> {
     for (const id of this.ids) await this.process(id).stop()
     await this.#store.close()
-  }
-}
-
-/** Resolves as soon as it is true. Rejects after 20 s with what `describe` says. */
-export async function eventually(isTrue: () => boolean, describe: () => unknown): Promise<void> {
-  const deadlineMs = nodeClock.monotonicMs() + 20_000
-  while (!isTrue()) {
-    if (nodeClock.monotonicMs() > deadlineMs)
-      throw new Error(`not within 20 s: ${JSON.stringify(describe())}`)
-    await new Promise<void>((resolve) => void nodeTimers.after(5, resolve))
   }
 }

@@ -1,14 +1,24 @@
 import { afterEach, expect, test } from 'vitest'
+import type { Properties } from '../../src/broker/config/broker-config.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import { metadataApi } from '../../src/protocol/messages/03-metadata.ts'
 import { createTopicsApi } from '../../src/protocol/messages/19-create-topics.ts'
 import { describeClusterApi } from '../../src/protocol/messages/60-describe-cluster.ts'
 import { ZERO_UUID } from '../../src/protocol/schema.ts'
-import { ClusterProcess, eventually } from './cluster-process.ts'
+import { ClusterProcesses } from './cluster-processes.ts'
+import { eventually } from './eventually.ts'
 import { allValues, batchOf, commitOffset, committedOffset, describeTopic, produce } from './requests.ts'
 import type { WireClient } from './wire-client.ts'
 
-let cluster: ClusterProcess
+let cluster: ClusterProcesses
+
+async function startBrokers(count: number, properties: Properties = {}): Promise<ClusterProcesses> {
+  const shutdown = { 'controlled.shutdown.enable': 'true', 'controlled.shutdown.retry.backoff.ms': '50' }
+  const brokers = new ClusterProcesses(count, { ...shutdown, ...properties })
+  await brokers.startAll()
+  return brokers
+}
+
 afterEach(async () => {
   await cluster.stopAll()
   expect(cluster.bugs).toEqual([])
@@ -52,7 +62,7 @@ async function replicas(topic: string): Promise<string[][]> {
 }
 
 test('what acks=all has acknowledged is on every replica, byte for byte', async () => {
-  cluster = await ClusterProcess.start(3)
+  cluster = await startBrokers(3)
   await makeTopic('t')
   const client = await cluster.connect(leaderOf('t'))
   for (const value of ['one', 'two', 'three'])
@@ -64,7 +74,7 @@ test('what acks=all has acknowledged is on every replica, byte for byte', async 
 })
 
 test('every broker tells clients the same cluster', async () => {
-  cluster = await ClusterProcess.start(3)
+  cluster = await startBrokers(3)
   await makeTopic('t', 3)
   const views = await Promise.all(
     cluster.ids.map(async (id) => {
@@ -85,7 +95,7 @@ test('every broker tells clients the same cluster', async () => {
 })
 
 test('a broker that stops hands its leaderships over first, and comes back in sync', async () => {
-  cluster = await ClusterProcess.start(3)
+  cluster = await startBrokers(3)
   await makeTopic('t')
   const leader = leaderOf('t')
   await produce(await cluster.connect(leader), 't', batchOf(['before']))
@@ -111,7 +121,7 @@ test('a broker that stops hands its leaderships over first, and comes back in sy
 for (const isController of [false, true]) {
   const who = isController ? 'the controller' : 'a broker'
   test(`when the session of ${who} expires it registers again, and what it led goes on`, async () => {
-    cluster = await ClusterProcess.start(3)
+    cluster = await startBrokers(3)
     await makeTopic('t', 3)
     const { controllerId } = cluster
     const id = isController ? controllerId : cluster.ids.find((one) => one !== controllerId)!
@@ -143,7 +153,7 @@ for (const isController of [false, true]) {
 }
 
 test('a controller that stops is followed by another one, which makes topics', async () => {
-  cluster = await ClusterProcess.start(3)
+  cluster = await startBrokers(3)
   const first = cluster.controllerId
   await cluster.stop(first)
   await eventually(
@@ -155,7 +165,7 @@ test('a controller that stops is followed by another one, which makes topics', a
 })
 
 test('CreateTopics on a broker that is not the controller answers NOT_CONTROLLER', async () => {
-  cluster = await ClusterProcess.start(2)
+  cluster = await startBrokers(2)
   const other = cluster.ids.find((id) => id !== cluster.controllerId)!
   const topic = { name: 't', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }
   const client = await cluster.connect(other)
@@ -164,7 +174,7 @@ test('CreateTopics on a broker that is not the controller answers NOT_CONTROLLER
 })
 
 test('any broker makes a topic that is asked for and not there, in Metadata', async () => {
-  cluster = await ClusterProcess.start(2)
+  cluster = await startBrokers(2)
   const other = cluster.ids.find((id) => id !== cluster.controllerId)!
   const client = await cluster.connect(other)
   const topics = [{ name: 'wanted', topicId: ZERO_UUID }]
@@ -177,7 +187,7 @@ test('any broker makes a topic that is asked for and not there, in Metadata', as
 })
 
 test('a session that expires while a broker starts is no reason to end', async () => {
-  cluster = await ClusterProcess.start(2)
+  cluster = await startBrokers(2)
   await cluster.stop(2)
   cluster.expireNextSession()
   await cluster.start(2)
@@ -186,7 +196,7 @@ test('a session that expires while a broker starts is no reason to end', async (
 })
 
 test('committed offsets survive the coordinator', async () => {
-  cluster = await ClusterProcess.start(3, {
+  cluster = await startBrokers(3, {
     'offsets.topic.replication.factor': '3',
     'offsets.topic.num.partitions': '1',
   })

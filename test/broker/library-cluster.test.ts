@@ -12,7 +12,7 @@ import {
   type RunningCluster,
 } from '../../src/index.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
-import { eventually } from './cluster-process.ts'
+import { eventually } from './eventually.ts'
 import { allValues, batchOf, commitOffset, committedOffset, describeTopic, produce } from './requests.ts'
 import { WireClient } from './wire-client.ts'
 

@@ -3,7 +3,8 @@ import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import { fetchApi } from '../../src/protocol/messages/01-fetch.ts'
 import { createTopicsApi } from '../../src/protocol/messages/19-create-topics.ts'
 import { deleteRecordsApi } from '../../src/protocol/messages/21-delete-records.ts'
-import { ClusterProcesses, eventually } from '../broker/cluster-processes.ts'
+import { ClusterProcesses } from '../broker/cluster-processes.ts'
+import { eventually } from '../broker/eventually.ts'
 import { batchOf, fetch, produce, valuesIn } from '../broker/requests.ts'
 import type { WireClient } from '../broker/wire-client.ts'
 
@@ -26,8 +27,8 @@ const state = () => ({
   ends: cluster.replicas('t').map(({ log, highWatermark }) => [log.logEndOffset, highWatermark]),
   isr: cluster.replicas('t').map(({ isr }) => isr),
 })
-const inSync = (members: number): Promise<void> =>
-  eventually(() => cluster.leader('t') !== undefined && leader().isr.length === members, state)
+const inSync = (members: number): Promise<boolean> =>
+  eventually(() => cluster.leader('t') !== undefined && leader().isr.length === members, Boolean, state)
 
 /** Three brokers and a topic `t` on all of them, in sync. Gives a connection to its leader. */
 async function withTopic(properties: Record<string, string> = {}, racks = false): Promise<WireClient> {
@@ -57,7 +58,11 @@ test('a follower that fetches no more leaves the in-sync set, and what is acknow
   await cluster.process(hanging).stop()
   await cluster.start(hanging)
   await inSync(3)
-  await eventually(() => cluster.replicas('t').every(({ highWatermark }) => highWatermark === 1), state)
+  await eventually(
+    () => cluster.replicas('t').every(({ highWatermark }) => highWatermark === 1),
+    Boolean,
+    state,
+  )
 })
 
 test('below min.insync.replicas acks=all is refused, and what acks=1 brings is seen when a follower is back', async () => {
@@ -71,7 +76,7 @@ test('below min.insync.replicas acks=all is refused, and what acks=1 brings is s
   expect(valuesIn((await fetch(client, 't', 0)).records)).toEqual(['first'])
   await cluster.start(one)
   await inSync(2)
-  await eventually(() => leader().highWatermark === 2, state)
+  await eventually(() => leader().highWatermark === 2, Boolean, state)
   expect(valuesIn((await fetch(client, 't', 0)).records)).toEqual(['first', 'later'])
   expect(await codeOf(client, 'taken')).toBe(ErrorCode.NONE)
 })
@@ -89,7 +94,7 @@ test('a consumer in the rack of a follower is sent to it, and reads everything t
     return [reply.errorCode, reply.preferredReadReplica, valuesIn(reply.records)]
   }
   // Known to be in sync with it as soon as it has fetched again.
-  await eventually(() => leader().followers.every(({ logEndOffset }) => logEndOffset === 1), state)
+  await eventually(() => leader().followers.every(({ logEndOffset }) => logEndOffset === 1), Boolean, state)
   expect(await ask(client, 0)).toEqual([0, near, []])
   const nearby = await cluster.process(near).connect()
   expect(await ask(nearby, 0)).toEqual([0, -1, ['a']])

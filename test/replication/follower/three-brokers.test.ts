@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { createTopicsApi } from '../../../src/protocol/messages/19-create-topics.ts'
-import { ClusterProcesses, eventually } from '../../broker/cluster-processes.ts'
+import { ClusterProcesses } from '../../broker/cluster-processes.ts'
+import { eventually } from '../../broker/eventually.ts'
 import { allValues, batchOf, produce } from '../../broker/requests.ts'
 import type { WireClient } from '../../broker/wire-client.ts'
 import { readAll } from '../../log/log-fixture.ts'
@@ -36,13 +37,14 @@ const state = (partition = 0) => ({
   lines: cluster.ids.map((id) => cluster.process(id).lines.slice(-15)),
 })
 
-const inSync = (members: number, partition = 0): Promise<void> =>
+const inSync = (members: number, partition = 0): Promise<boolean> =>
   eventually(
     () => cluster.replicas('t', partition).some(({ isLeader, isr }) => isLeader && isr.length === members),
+    Boolean,
     () => state(partition),
   )
 
-const sameEverywhere = (partition = 0): Promise<void> =>
+const sameEverywhere = (partition = 0): Promise<boolean> =>
   eventually(
     () => {
       const replicas = cluster.replicas('t', partition)
@@ -52,12 +54,14 @@ const sameEverywhere = (partition = 0): Promise<void> =>
         others.every((other) => other.equals(first)) && replicas.every((one) => one.highWatermark === end)
       )
     },
+    Boolean,
     () => state(partition),
   )
 
 async function leaderClient(partition = 0): Promise<WireClient> {
   await eventually(
     () => cluster.leader('t', partition) !== undefined,
+    Boolean,
     () => state(partition),
   )
   return cluster.process(cluster.leader('t', partition)!).connect()
