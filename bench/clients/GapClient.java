@@ -12,9 +12,10 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * <pre>GapClient topic=NAME partitions=N interval.ms=N name=value...</pre>
  *
  * One record goes to every partition each interval; every other name=value is the producer's configuration. On standard
- * input it takes two commands, a line each: `mark` forgets the gaps so far; `read` prints one line of JSON: per partition
+ * input it takes commands, a line each: `mark` forgets the gaps so far; `read` prints one line of JSON: per partition
  * the longest time between two acknowledgements since the mark, the time since the last one, and the records acknowledged
- * since the mark; and how many records have failed, ever. It ends with its standard input.
+ * since the mark; and how many records have failed, ever; `pause` sends nothing more until `resume`, and what was not
+ * sent makes no gap. It ends with its standard input.
  */
 public final class GapClient {
     private static final class Partition {
@@ -27,6 +28,7 @@ public final class GapClient {
     private static Partition[] partitions;
     private static long failed;
     private static String lastError = "";
+    private static volatile boolean isPaused;
 
     public static void main(String[] args) throws Exception {
         Properties properties = new Properties();
@@ -40,7 +42,7 @@ public final class GapClient {
         KafkaProducer<byte[], byte[]> producer =
                 new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
         for (long nextNs = System.nanoTime(); commands.isAlive(); nextNs += intervalNs) {
-            for (int partition = 0; partition < partitions.length; partition++) {
+            for (int partition = 0; partition < partitions.length && !isPaused; partition++) {
                 int sentTo = partition;
                 producer.send(
                         new ProducerRecord<>(topic, partition, null, VALUE), (metadata, error) -> answered(sentTo, error));
@@ -69,6 +71,8 @@ public final class GapClient {
         try (BufferedReader lines = new BufferedReader(new InputStreamReader(System.in))) {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 if (line.equals("mark")) mark();
+                else if (line.equals("pause")) isPaused = true;
+                else if (line.equals("resume")) resume();
                 else System.out.println(gaps());
             }
         } catch (java.io.IOException closed) {
@@ -78,6 +82,11 @@ public final class GapClient {
 
     private static synchronized void mark() {
         for (Partition partition : partitions) partition.longestNs = partition.acknowledged = 0;
+    }
+
+    private static synchronized void resume() {
+        for (Partition partition : partitions) partition.lastNs = System.nanoTime();
+        isPaused = false;
     }
 
     private static synchronized String gaps() {

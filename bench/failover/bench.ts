@@ -59,6 +59,7 @@ async function withSubjects<T>(
       const client = startGapClient(cluster.bootstrap, TOPIC, BROKER_IDS.length)
       subjects[kind] = { cluster, client }
       await client.untilSteady()
+      client.pause()
     }
     return await use(subjects)
   } finally {
@@ -138,6 +139,7 @@ await runBenchmark(
       .map(([name, value]) => `${name}=${value}`)
       .join(' ')}.`,
     'A gap is the longest time without an acknowledgement for the partition whose leader was lost. Replication factor 3, min.insync.replicas 2.',
+    'Only the cluster that is measured has a client at work; the other one is idle meanwhile.',
     'What waits for sessions, or for 1,000 partitions, was done once in three rounds.',
     'A cut broker is reached by nobody and does not reach the ensemble (proxies that fall silent, also to new connections).',
   ],

@@ -21,6 +21,23 @@ export interface Subject {
   readonly client: GapClient
 }
 
+/** Measures a cluster with its client at work, while those of the others rest: the machine has two cores. */
+export function atWork(
+  subjects: Readonly<Record<string, Subject>>,
+  measure: (subject: Subject, name: string) => Promise<Sample>,
+): (name: string) => Promise<Sample> {
+  return async (name) => {
+    const { client } = subjects[name]
+    client.resume()
+    await client.untilSteady()
+    try {
+      return await measure(subjects[name], name)
+    } finally {
+      client.pause()
+    }
+  }
+}
+
 export interface Losses {
   readonly title: string
   readonly fault: Fault
@@ -46,8 +63,7 @@ export async function measureLosses(
   const every: Record<string, number[]> = {}
   const backAfter: Record<string, number[]> = {}
   let turn = 0
-  const measure = async (name: string): Promise<Sample> => {
-    const subject = subjects[name]
+  const measure = async (subject: Subject, name: string): Promise<Sample> => {
     const gaps: number[] = []
     const times = options.quick ? 1 : perRound(subject.cluster.kind)
     for (let i = 0; i < times; i++) {
@@ -60,7 +76,7 @@ export async function measureLosses(
     return { p50: quantile(gaps, 0.5), worst: Math.max(...gaps) }
   }
   const names = Object.keys(subjects)
-  await measureAll(options, title, { subjects: names, measure })
+  await measureAll(options, title, { subjects: names, measure: atWork(subjects, measure) })
   const pooled = Object.entries(every).map(([name, gaps]) => [
     name,
     {

@@ -6,7 +6,7 @@ import type { Sample } from '../lab/interleave.ts'
 import type { Expectation, Metric, Section } from '../lab/report.ts'
 import type { Options } from '../lab/session.ts'
 import { measureAll } from '../lab/session.ts'
-import { TOPIC } from './leader-lost.ts'
+import { atWork, TOPIC } from './leader-lost.ts'
 import type { Subject } from './leader-lost.ts'
 
 const metrics: readonly Metric[] = [
@@ -33,8 +33,8 @@ export async function measureMany(
   partitions: number,
 ): Promise<Section> {
   let topics = 0
-  const measure = async (name: string): Promise<Sample> => {
-    const { cluster } = subjects[name]
+  const measure = async (subject: Subject): Promise<Sample> => {
+    const { cluster } = subject
     const topic = `many-${++topics}`
     const controller = await cluster.controller()
     const replicas = [controller, ...BROKER_IDS.filter((id) => id !== controller)]
@@ -42,19 +42,22 @@ export async function measureMany(
       topic,
       Array.from({ length: partitions }, () => replicas),
     )
-    const failover = await killController(subjects[name], ensemble, topic, controller)
+    const failover = await killController(subject, ensemble, topic, controller)
     await cluster.start(controller)
-    await settle(subjects[name], topic, partitions)
-    const shutdown = await shutDown(subjects[name], controller)
+    await settle(subject, topic, partitions)
+    const shutdown = await shutDown(subject, controller)
     await cluster.start(controller)
-    await settle(subjects[name], topic, partitions)
-    const rolling = await restartAll(subjects[name], topic)
-    await settle(subjects[name], topic, partitions)
+    await settle(subject, topic, partitions)
+    const rolling = await restartAll(subject, topic)
+    await settle(subject, topic, partitions)
     await cluster.deleteTopic(topic)
     return { ...failover, ...shutdown, ...rolling }
   }
   const title = manyTitle(partitions)
-  const series = await measureAll(options, title, { subjects: Object.keys(subjects), measure })
+  const series = await measureAll(options, title, {
+    subjects: Object.keys(subjects),
+    measure: atWork(subjects, measure),
+  })
   return { title, setting: { 'replication factor': 3 }, metrics, expectations, series }
 }
 

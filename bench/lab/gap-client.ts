@@ -40,6 +40,9 @@ interface Answer {
 export interface GapClient {
   /** Forgets the gaps so far; a gap that is open counts from its beginning. */
   readonly mark: () => void
+  /** Sends nothing until it is resumed. */
+  readonly pause: () => void
+  readonly resume: () => void
   /** By partition. Rejects when a record was given up. */
   readonly gaps: () => Promise<readonly Gap[]>
   /** Waits until the partitions have been acknowledging for half a second; two minutes at most. */
@@ -91,10 +94,12 @@ export function startGapClient(bootstrap: string, topic: string, partitions: num
       if (now > deadline) throw new Error(`no acknowledgements after two minutes: ${JSON.stringify(current)}`)
     }
   }
+  const command = (name: string) => (): void => void child.stdin.write(`${name}\n`)
   const stop = async (): Promise<void> => {
     const closed = once(child, 'close')
     child.stdin.end()
     await closed
   }
-  return { mark: () => void child.stdin.write('mark\n'), gaps, untilSteady, stop }
+  const [mark, pause, resume] = ['mark', 'pause', 'resume'].map(command)
+  return { mark, pause, resume, gaps, untilSteady, stop }
 }
