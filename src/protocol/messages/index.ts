@@ -23,6 +23,9 @@ import { deleteTopicsApi } from './20-delete-topics.ts'
 import { deleteRecordsApi } from './21-delete-records.ts'
 import { initProducerIdApi } from './22-init-producer-id.ts'
 import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts'
+import { addPartitionsToTxnApi } from './24-add-partitions-to-txn.ts'
+import { writeTxnMarkersApi } from './27-write-txn-markers.ts'
+import { txnOffsetCommitApi } from './28-txn-offset-commit.ts'
 import { describeConfigsApi } from './32-describe-configs.ts'
 import { alterConfigsApi } from './33-alter-configs.ts'
 import { alterReplicaLogDirsApi } from './34-alter-replica-log-dirs.ts'
@@ -36,6 +39,7 @@ import { listPartitionReassignmentsApi } from './46-list-partition-reassignments
 import { offsetDeleteApi } from './47-offset-delete.ts'
 import { alterPartitionApi } from './56-alter-partition.ts'
 import { describeClusterApi } from './60-describe-cluster.ts'
+import { describeProducersApi } from './61-describe-producers.ts'
 import { allocateProducerIdsApi } from './67-allocate-producer-ids.ts'
 
 export const apis: readonly AnyApi[] = [
@@ -62,6 +66,9 @@ export const apis: readonly AnyApi[] = [
   deleteRecordsApi,
   initProducerIdApi,
   offsetForLeaderEpochApi,
+  addPartitionsToTxnApi,
+  writeTxnMarkersApi,
+  txnOffsetCommitApi,
   describeConfigsApi,
   alterConfigsApi,
   alterReplicaLogDirsApi,
@@ -75,6 +82,7 @@ export const apis: readonly AnyApi[] = [
   offsetDeleteApi,
   alterPartitionApi,
   describeClusterApi,
+  describeProducersApi,
   allocateProducerIdsApi,
 ]
 
