@@ -24,6 +24,8 @@ import { deleteRecordsApi } from './21-delete-records.ts'
 import { initProducerIdApi } from './22-init-producer-id.ts'
 import { offsetForLeaderEpochApi } from './23-offset-for-leader-epoch.ts'
 import { addPartitionsToTxnApi } from './24-add-partitions-to-txn.ts'
+import { addOffsetsToTxnApi } from './25-add-offsets-to-txn.ts'
+import { endTxnApi } from './26-end-txn.ts'
 import { writeTxnMarkersApi } from './27-write-txn-markers.ts'
 import { txnOffsetCommitApi } from './28-txn-offset-commit.ts'
 import { describeConfigsApi } from './32-describe-configs.ts'
@@ -40,6 +42,8 @@ import { offsetDeleteApi } from './47-offset-delete.ts'
 import { alterPartitionApi } from './56-alter-partition.ts'
 import { describeClusterApi } from './60-describe-cluster.ts'
 import { describeProducersApi } from './61-describe-producers.ts'
+import { describeTransactionsApi } from './65-describe-transactions.ts'
+import { listTransactionsApi } from './66-list-transactions.ts'
 import { allocateProducerIdsApi } from './67-allocate-producer-ids.ts'
 
 export const apis: readonly AnyApi[] = [
@@ -67,6 +71,8 @@ export const apis: readonly AnyApi[] = [
   initProducerIdApi,
   offsetForLeaderEpochApi,
   addPartitionsToTxnApi,
+  addOffsetsToTxnApi,
+  endTxnApi,
   writeTxnMarkersApi,
   txnOffsetCommitApi,
   describeConfigsApi,
@@ -83,6 +89,8 @@ export const apis: readonly AnyApi[] = [
   alterPartitionApi,
   describeClusterApi,
   describeProducersApi,
+  describeTransactionsApi,
+  listTransactionsApi,
   allocateProducerIdsApi,
 ]
 
