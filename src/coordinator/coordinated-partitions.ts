@@ -5,11 +5,12 @@
  */
 import { BugError } from '../base/assert.ts'
 import type { Clock, Logger, Timers } from '../env/env.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
 import * as batch from '../protocol/record-batch.ts'
 import type { CoordinatorLog } from './coordinator-log.ts'
 import { SlicedWork } from './slices.ts'
 
-export type PartitionStatus = 'loading' | 'active' | 'failed'
+type PartitionStatus = 'loading' | 'active' | 'failed'
 
 export interface PartitionOwner<State> {
   create(partition: number): State
@@ -49,14 +50,30 @@ export class CoordinatedPartitions<State> {
     this.#parts = parts
   }
 
-  status(partition: number): PartitionStatus | undefined {
-    return this.#partitions.get(partition)?.status
-  }
-
   /** What is served of a partition; undefined unless it is active. */
   active(partition: number): State | undefined {
     const coordinated = this.#partitions.get(partition)
     return coordinated?.status === 'active' ? coordinated.state : undefined
+  }
+
+  /** The same, or the error code for who asks: of a coordinator that loads, could not load, or is none. */
+  activeOrError(partition: number): State | number {
+    const coordinated = this.#partitions.get(partition)
+    switch (coordinated?.status) {
+      case 'active':
+        return coordinated.state
+      case 'loading':
+        return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+      case 'failed':
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE
+      default:
+        return ErrorCode.NOT_COORDINATOR
+    }
+  }
+
+  /** The highest that was heard of; -1: none. */
+  leaderEpoch(partition: number): number {
+    return this.#epochs.get(partition) ?? -1
   }
 
   *allActive(): Generator<State> {

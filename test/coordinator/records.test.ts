@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { decodeRecord, encodeRecord } from '../../src/coordinator/groups/records.ts'
 import type { GroupRecord } from '../../src/coordinator/groups/records.ts'
-import { partitionFor } from '../../src/coordinator/groups/partition-for.ts'
+import { partitionFor } from '../../src/coordinator/partition-for.ts'
 import { subscribedTopicsOf } from '../../src/coordinator/groups/subscription.ts'
 import { subscription } from './client.ts'
 

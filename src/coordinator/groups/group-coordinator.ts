@@ -9,6 +9,9 @@ import type { LeaveGroupRequest, LeaveGroupResponse } from '../../protocol/messa
 import type { OffsetCommitRequest, OffsetCommitResponse } from '../../protocol/messages/08-offset-commit.ts'
 import type { OffsetDeleteRequest, OffsetDeleteResponse } from '../../protocol/messages/47-offset-delete.ts'
 import type { SyncGroupRequest, SyncGroupResponse } from '../../protocol/messages/14-sync-group.ts'
+import { CoordinatorTopic } from '../coordinator-topic.ts'
+import { andThen } from '../later.ts'
+import type { Later } from '../later.ts'
 import { SlicedWork } from '../slices.ts'
 import type { Timer } from '../../env/env.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
@@ -32,12 +35,10 @@ import { joinGroup } from './join-group.ts'
 import { leaveGroup } from './leave-group.ts'
 import { checkOffsetCommit, expiredOffsets, fetchOffset, offsetRecord } from './offsets.ts'
 import type { FetchedOffset, OffsetToCommit } from './offsets.ts'
-import { partitionFor } from './partition-for.ts'
 import { failedJoin, failedSync } from './rebalance.ts'
 import type { GroupRecord } from './records.ts'
 import type { GroupPartition } from './replay.ts'
-import { andThen, Reply } from './reply.ts'
-import type { Later } from './reply.ts'
+import { Reply } from './reply.ts'
 import { commitStoreError, storeError } from './store-errors.ts'
 import { syncGroup } from './sync-group.ts'
 import type { JoinResult, SyncResult } from './turn.ts'
@@ -65,8 +66,7 @@ export interface TopicPartition {
 export class GroupCoordinator {
   readonly #parts: GroupCoordinatorParts
   readonly #runtime: GroupRuntime
-  /** Of `__consumer_offsets`, as first heard of: groups must not move when partitions are added (as in Kafka). */
-  #partitionCount: number | undefined
+  readonly #topic: CoordinatorTopic
   #running = false
   #expiryTimer: Timer | null = null
   #expiry: SlicedWork | null = null
@@ -74,6 +74,8 @@ export class GroupCoordinator {
   constructor(parts: GroupCoordinatorParts) {
     this.#parts = parts
     this.#runtime = new GroupRuntime(parts)
+    const configuredPartitions = parts.config.offsetsTopicPartitions
+    this.#topic = new CoordinatorTopic({ ...parts, name: OFFSETS_TOPIC, configuredPartitions })
   }
 
   start(): void {
@@ -90,21 +92,12 @@ export class GroupCoordinator {
   }
 
   /** Creates `__consumer_offsets` when it is missing. False: it cannot be created now. */
-  async ensureTopic(): Promise<boolean> {
-    try {
-      const count = await this.#parts.log.ensureTopic()
-      // Fewer: somebody deleted the topic, and it was made anew.
-      if (this.#partitionCount === undefined || count < this.#partitionCount) this.#partitionCount = count
-      return true
-    } catch (error) {
-      this.#parts.logger.log('warn', 'cannot create __consumer_offsets', { reason: String(error) })
-      return false
-    }
+  ensureTopic(): Promise<boolean> {
+    return this.#topic.ensure()
   }
 
   partitionFor(groupId: string): number {
-    this.#partitionCount ??= this.#parts.metadata.partitionCount(OFFSETS_TOPIC)
-    return partitionFor(groupId, this.#partitionCount ?? this.#parts.config.offsetsTopicPartitions)
+    return this.#topic.partitionFor(groupId)
   }
 
   /** This broker leads the partition from this epoch on. Older epochs are ignored. */
@@ -413,17 +406,7 @@ export class GroupCoordinator {
   #partitionOf(groupId: string, emptyAllowed = false): GroupPartition | number {
     if (groupId === '' && !emptyAllowed) return ErrorCode.INVALID_GROUP_ID
     if (!this.#running) return ErrorCode.COORDINATOR_NOT_AVAILABLE
-    const index = this.partitionFor(groupId)
-    const partition = this.#runtime.partitions.active(index)
-    if (partition !== undefined) return partition
-    switch (this.#runtime.partitions.status(index)) {
-      case 'loading':
-        return ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
-      case 'failed':
-        return ErrorCode.COORDINATOR_NOT_AVAILABLE
-      default:
-        return ErrorCode.NOT_COORDINATOR
-    }
+    return this.#runtime.partitions.activeOrError(this.partitionFor(groupId))
   }
 }
 

@@ -8,6 +8,8 @@ import { MalformedMessageError } from '../../protocol/reader.ts'
 import * as batch from '../../protocol/record-batch.ts'
 import { CoordinatedPartitions } from '../coordinated-partitions.ts'
 import type { CoordinatorLog } from '../coordinator-log.ts'
+import type { Later } from '../later.ts'
+import { writeCommitted } from '../write-committed.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
 import type { Group } from './group.ts'
 import { GroupTimers } from './group-timers.ts'
@@ -107,25 +109,20 @@ export class GroupRuntime {
     group: Group,
     records: readonly GroupRecord[],
     wallMs: number,
-  ): number | Promise<number> {
-    const encoded = records.map((record) => {
-      const { key, value } = encodeRecord(record)
-      return { timestampMs: wallMs, key, value }
+  ): Later<number> {
+    const outcome = writeCommitted(this.#parts.log, {
+      partition: partition.index,
+      records: records.map(encodeRecord),
+      timestampMs: wallMs,
+      isCurrent: () => this.partitions.active(partition.index) === partition,
+      apply: (baseOffset) => {
+        for (let i = 0; i < records.length; i++) replay(partition, records[i], baseOffset + i)
+      },
     })
-    const result = this.#parts.log.append(partition.index, batch.buildBatch({ records: encoded }))
-    if (result.error !== ErrorCode.NONE) return result.error
-    const apply = (): void => {
-      for (let i = 0; i < records.length; i++) replay(partition, records[i], result.baseOffset + i)
-    }
-    if (result.committed === null) {
-      apply()
-      return ErrorCode.NONE
-    }
+    if (typeof outcome === 'number') return outcome
     countInFlight(group, records, 1)
-    return result.committed.then((error) => {
+    return outcome.then((error) => {
       countInFlight(group, records, -1)
-      if (this.partitions.active(partition.index) !== partition) return ErrorCode.NOT_LEADER_OR_FOLLOWER
-      if (error === ErrorCode.NONE) apply()
       return error
     })
   }

@@ -1,12 +1,6 @@
 import { assert } from '../../base/assert.ts'
+import type { Later } from '../later.ts'
 import type { Parked } from './turn.ts'
-
-/** What is there at once wherever it can be: a promise costs a turn of the loop. */
-export type Later<T> = T | Promise<T>
-
-export function andThen<T, U>(value: Later<T>, use: (value: T) => U): Later<U> {
-  return value instanceof Promise ? value.then(use) : use(value)
-}
 
 /** The reply to one request: there when the decision gave it at once, else to come. No promise is made for the former. */
 export class Reply<Result, Response> implements Parked<Result> {
