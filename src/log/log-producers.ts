@@ -8,10 +8,12 @@ import type { LastRecord } from './cleaner/cleanable-log.ts'
 import { endMarkerAt, producedBatchAt, recordProducer } from './produced-batch.ts'
 import { replayProducers } from './producer-replay.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
-import { ProducerState, type ProducerVerdict } from './producer-state.ts'
+import type { ProducerEntry } from './producer-entry.ts'
+import { ProducerState, type ProducerRules, type ProducerVerdict } from './producer-state.ts'
 import type { Segment } from './segment.ts'
 import { rebuildTransactions } from './transaction-check.ts'
 import type { AppendOutcome } from './types.ts'
+import type { VerificationGuard } from './verifications.ts'
 
 export interface ProducerHost {
   readonly logger: Logger
@@ -73,9 +75,9 @@ export class LogProducers {
   }
 
   /** null: all may be appended; else a refusal, or the offsets of the batch that this one repeats. Changes nothing. */
-  refusalOf(bytes: Buffer, isClient: boolean): AppendOutcome | null {
+  refusalOf(bytes: Buffer, rules: ProducerRules): AppendOutcome | null {
     try {
-      return this.#check(bytes, isClient)
+      return this.#check(bytes, rules)
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       const { directory, host } = this.#parts
@@ -84,10 +86,10 @@ export class LogProducers {
     }
   }
 
-  #check(bytes: Buffer, isClient: boolean): AppendOutcome | null {
+  #check(bytes: Buffer, rules: ProducerRules): AppendOutcome | null {
     for (let at = 0; at < bytes.length; at += batch.batchSize(bytes, at)) {
       if (batch.producerId(bytes, at) < 0) continue
-      const verdict = this.#checkBatch(bytes, at, isClient)
+      const verdict = this.#checkBatch(bytes, at, rules)
       if (verdict.verdict === 'refused') return fault(verdict.error, verdict.message)
       if (verdict.verdict === 'duplicate') {
         const { lastOffset, offsetDelta, timestampMs } = verdict.batch
@@ -104,13 +106,25 @@ export class LogProducers {
     return null
   }
 
-  #checkBatch(bytes: Buffer, at: number, isClient: boolean): ProducerVerdict {
+  #checkBatch(bytes: Buffer, at: number, rules: ProducerRules): ProducerVerdict {
     const producers = this.state()
     if (batch.isControl(batch.attributes(bytes, at))) {
       const marker = endMarkerAt(bytes, at)
       return marker === null ? { verdict: 'accepted' } : producers.checkMarker(marker)
     }
-    return producers.check(producedBatchAt(bytes, at)!, isClient)
+    return producers.check(producedBatchAt(bytes, at)!, rules)
+  }
+
+  /** null: its transaction is open here. Throws DiskError. */
+  startVerification(producerId: number, sequence: number, producerEpoch: number): VerificationGuard | null {
+    const producers = this.state()
+    if ((producers.get(producerId)?.transactionFirstOffset ?? -1) >= 0) return null
+    return producers.verifications.start(producerId, sequence, producerEpoch, this.#parts.host.nowMs())
+  }
+
+  /** Throws DiskError. */
+  entries(): Iterable<ProducerEntry> {
+    return this.state().entries()
   }
 
   /** After the batches were appended to `active`, the log's last segment. */

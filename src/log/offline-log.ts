@@ -44,6 +44,14 @@ export class OfflineLog implements ReplicaLog {
     throw this.#offline()
   }
 
+  startVerification(): never {
+    throw this.#offline()
+  }
+
+  producers(): never {
+    throw this.#offline()
+  }
+
   appendAsLeader(): AppendOutcome {
     return { error: ErrorCode.KAFKA_STORAGE_ERROR, message: this.#offline().message }
   }

@@ -13,6 +13,7 @@ import type { LeaderEpochs } from './leader-epochs.ts'
 import type { LoadedLog } from './log-loader.ts'
 import { LogProducers, type ProducerHost } from './log-producers.ts'
 import { PartitionDirectory } from './partition-directory.ts'
+import type { ProducerEntry } from './producer-entry.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerState } from './producer-state.ts'
 import { EMPTY_SLICE } from './read-buffers.ts'
@@ -33,6 +34,7 @@ import type {
   SegmentMark,
   TimestampOffset,
 } from './types.ts'
+import type { VerificationGuard } from './verifications.ts'
 
 /** What the logs of a manager share. */
 export interface LogHost extends SegmentListHost, ProducerHost {
@@ -157,7 +159,7 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
 
   firstUnstableOffset(highWatermark: number): number {
     const first = this.#producers.state().firstUnstableOffset(highWatermark)
-    return first < 0 ? this.#logEndOffset : first
+    return first < 0 ? this.#logEndOffset : Math.max(first, this.#logStartOffset)
   }
 
   get sizeBytes(): number {
@@ -174,6 +176,14 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
 
   highestProducerId(): number {
     return this.#producers.state().highestId
+  }
+
+  startVerification(producerId: number, sequence: number, producerEpoch: number): VerificationGuard | null {
+    return this.#producers.startVerification(producerId, sequence, producerEpoch)
+  }
+
+  producers(): Iterable<ProducerEntry> {
+    return this.#producers.entries()
   }
 
   get writeFailed(): boolean {
@@ -201,7 +211,7 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
         `Message batch size is ${bytes.length} bytes, which exceeds the maximum configured segment size of ${config.segmentBytes}`,
       )
     }
-    const refusal = this.#producers.refusalOf(bytes, isClient)
+    const refusal = this.#producers.refusalOf(bytes, { checksSequence: isClient, guard: options.guard })
     if (refusal !== null) return refusal
 
     const logAppendTimeMs = config.messageTimestampType === 'LogAppendTime' ? nowMs : -1

@@ -5,6 +5,7 @@
 import { ErrorCode } from '../protocol/error-codes.ts'
 import { ProducerEntry, type ProducedBatch, type ProducerBatch } from './producer-entry.ts'
 import type { AbortedTransactionEntry } from './transaction-index.ts'
+import { Verifications, type VerificationGuard } from './verifications.ts'
 
 export interface EndMarker {
   readonly producerId: number
@@ -43,8 +44,20 @@ function follows(lastSequence: number, nextSequence: number): boolean {
   return nextSequence === lastSequence + 1 || (nextSequence === 0 && lastSequence === 0x7fff_ffff)
 }
 
+export interface ProducerRules {
+  /** Off for this broker's own coordinators. */
+  readonly checksSequence: boolean
+  /**
+   * A transactional batch goes into a transaction that is open here, or comes with the guard that is held for its producer;
+   * null: there is none. Left out: all are let in.
+   */
+  readonly guard?: VerificationGuard | null
+}
+
 export class ProducerState {
+  readonly verifications = new Verifications()
   readonly #entries = new Map<number, ProducerEntry>()
+  /** In the order of their first offsets. */
   readonly #inTransaction = new Set<ProducerEntry>()
   /** Ended by markers that may be above the high watermark: in order of these, looked through when somebody asks. */
   readonly #unreplicated: { firstOffset: number; lastOffset: number }[] = []
@@ -73,31 +86,41 @@ export class ProducerState {
     return this.#entries.get(producerId)
   }
 
-  /** `checkSequence` is off for this broker's own coordinators. */
-  check(batch: ProducedBatch, checkSequence: boolean): ProducerVerdict {
-    const entry = this.#entries.get(batch.producerId)
-    if (entry === undefined) return ACCEPTED
-    const { producerEpoch, firstSequence } = batch
-    if (checkSequence) {
-      const duplicate = entry.duplicateOf(producerEpoch, firstSequence, batch.lastSequence)
+  check(batch: ProducedBatch, { checksSequence, guard }: ProducerRules): ProducerVerdict {
+    const { producerId, producerEpoch, firstSequence } = batch
+    const entry = this.#entries.get(producerId)
+    if (checksSequence) {
+      const duplicate = entry?.duplicateOf(producerEpoch, firstSequence, batch.lastSequence)
       if (duplicate) return { verdict: 'duplicate', batch: duplicate }
     }
-    if (producerEpoch < entry.epoch)
+    const isOpen = entry !== undefined && entry.transactionFirstOffset >= 0
+    if (
+      batch.isTransactional &&
+      !isOpen &&
+      guard !== undefined &&
+      !this.verifications.isHeld(producerId, guard)
+    )
+      return refused(ErrorCode.INVALID_TXN_STATE, 'Record was not part of an ongoing transaction')
+    if (entry !== undefined && producerEpoch < entry.epoch)
       return refused(ErrorCode.INVALID_PRODUCER_EPOCH, staleEpoch(batch, entry))
-    if (checkSequence && !sequenceIsRight(batch, entry)) {
-      return refused(
-        ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
-        `Out of order sequence number for producer ${batch.producerId}: ${firstSequence} (epoch ${producerEpoch}) ` +
-          `after ${entry.lastSequence} (epoch ${entry.epoch})`,
-      )
-    }
-    if (entry.transactionFirstOffset >= 0 && !batch.isTransactional) {
+    const fault = checksSequence ? this.#sequenceFault(batch, entry) : null
+    if (fault !== null) return refused(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, fault)
+    if (isOpen && !batch.isTransactional) {
       return refused(
         ErrorCode.INVALID_TXN_STATE,
-        `Expected a transactional write from producer ${batch.producerId}: its transaction is open`,
+        `Expected a transactional write from producer ${producerId}: its transaction is open`,
       )
     }
     return ACCEPTED
+  }
+
+  #sequenceFault(batch: ProducedBatch, entry: ProducerEntry | undefined): string | null {
+    const { producerId, producerEpoch, firstSequence } = batch
+    const isWrong = `Out of order sequence number for producer ${producerId}: ${firstSequence} (epoch ${producerEpoch})`
+    const lowest = this.verifications.lowestSequenceOf(producerId)
+    if (firstSequence > lowest) return `${isWrong}, while ${lowest} has not been appended yet`
+    if (entry === undefined || sequenceIsRight(batch, entry)) return null
+    return `${isWrong} after ${entry.lastSequence} (epoch ${entry.epoch})`
   }
 
   checkMarker(marker: EndMarker): ProducerVerdict {
@@ -118,7 +141,9 @@ export class ProducerState {
   record(batch: ProducedBatch): void {
     const entry = this.#entryOf(batch.producerId)
     entry.add(batch)
-    if (batch.isTransactional) this.#inTransaction.add(entry)
+    if (!batch.isTransactional) return
+    this.#inTransaction.add(entry)
+    this.verifications.end(batch.producerId)
   }
 
   /** null when the marker ended an empty transaction. */
@@ -127,6 +152,7 @@ export class ProducerState {
     const firstOffset = entry.transactionFirstOffset
     entry.endTransaction(marker)
     this.#inTransaction.delete(entry)
+    this.verifications.end(marker.producerId)
     if (firstOffset < 0) return null
     const { producerId, offset, isAbort } = marker
     this.#noteUnreplicated(firstOffset, offset)
@@ -154,11 +180,8 @@ export class ProducerState {
 
   /** First offset of the oldest open transaction; -1 when none is open. */
   firstOpenTransactionOffset(): number {
-    let first = -1
-    for (const { transactionFirstOffset } of this.#inTransaction) {
-      if (first < 0 || transactionFirstOffset < first) first = transactionFirstOffset
-    }
-    return first
+    for (const { transactionFirstOffset } of this.#inTransaction) return transactionFirstOffset
+    return -1
   }
 
   /**
@@ -184,10 +207,10 @@ export class ProducerState {
   /** Replaces everything by what a snapshot held. */
   restore(entries: readonly ProducerEntry[], nowMs: number, expirationMs: number): void {
     this.clear()
-    for (const entry of entries) {
-      this.#entries.set(entry.producerId, entry)
-      if (entry.transactionFirstOffset >= 0) this.#inTransaction.add(entry)
-    }
+    for (const entry of entries) this.#entries.set(entry.producerId, entry)
+    const open = entries.filter(({ transactionFirstOffset }) => transactionFirstOffset >= 0)
+    open.sort((a, b) => a.transactionFirstOffset - b.transactionFirstOffset)
+    for (const entry of open) this.#inTransaction.add(entry)
     this.expire(nowMs, expirationMs)
   }
 
@@ -195,6 +218,7 @@ export class ProducerState {
     this.#entries.clear()
     this.#inTransaction.clear()
     this.#unreplicated.length = 0
+    this.verifications.clear()
   }
 
   /** Forgets producers that were idle for too long and have no open transaction. */
@@ -203,6 +227,7 @@ export class ProducerState {
       const idle = nowMs - entry.lastTimestampMs >= expirationMs
       if (idle && entry.transactionFirstOffset < 0) this.#entries.delete(entry.producerId)
     }
+    this.verifications.expire(nowMs, expirationMs)
   }
 }
 

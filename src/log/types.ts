@@ -1,4 +1,6 @@
 /** The shapes that src/log shows to the rooms above it. */
+import type { ProducerEntry } from './producer-entry.ts'
+import type { VerificationGuard } from './verifications.ts'
 
 /** Settings of one topic's logs, resolved (topic override, else broker value). Units are in the names; -1 = no limit. */
 export interface LogConfig {
@@ -37,6 +39,11 @@ export interface AppendOptions {
   readonly leaderEpoch: number
   /** `client`: Produce. `coordinator`: this broker's own coordinators (control batches allowed, no sequence check). */
   readonly origin: 'client' | 'coordinator'
+  /**
+   * Transactional batches go into a transaction that is open here, or come with the guard that `startVerification` gave; null:
+   * they have none. Left out: nothing is asked of them (KIP-890).
+   */
+  readonly guard?: VerificationGuard | null
 }
 
 /** `error` is a Kafka error code (protocol/error-codes.ts). Nothing was appended when it is not NONE. */
@@ -119,6 +126,13 @@ export interface ReplicaLog {
   firstUnstableOffset(highWatermark: number): number
   /** Of all producers with an id that the log knows; -1 when there are none. Throws DiskError. */
   highestProducerId(): number
+  /**
+   * What a producer's first append to a transaction needs, once the coordinator has confirmed it; null: the transaction is open
+   * here already. Throws DiskError.
+   */
+  startVerification(producerId: number, sequence: number, producerEpoch: number): VerificationGuard | null
+  /** All that the log knows. Throws DiskError. */
+  producers(): Iterable<Readonly<ProducerEntry>>
   /** Set after a failed write left the log unusable for writing; reads go on. */
   readonly writeFailed: boolean
   /** flush.messages records have been appended since the last flush: an acknowledgement waits for `flush`. */

@@ -13,6 +13,7 @@ import type { IsrChanges, IsrOutcome } from './isr-changes.ts'
 import type { LeadershipLease } from './leadership-lease.ts'
 import { Leadership, type LeadershipHost } from './leadership.ts'
 import { found, positionFault, readLog } from './partition-read.ts'
+import { StableWaiters } from './stable-waiters.ts'
 import {
   type FollowedPartition,
   type PartitionState,
@@ -59,6 +60,7 @@ export class Partition implements FollowedPartition {
   readonly #acks = new Acks()
   readonly #uncommitted = new UncommittedBytes()
   readonly #waiters = { 'high-watermark': new Set<PartitionWaiter>(), 'log-end': new Set<PartitionWaiter>() }
+  readonly #stableWaiters = new StableWaiters()
   /** They wait for followers to raise their log starts, too. */
   readonly #lowWatermarkWaiters = new Set<() => void>()
 
@@ -187,7 +189,12 @@ export class Partition implements FollowedPartition {
   // Leading
 
   /** Checks leadership and the in-sync set, appends, moves the high watermark. For acks=all callers wait for it. */
-  append(records: Buffer, origin: AppendOptions['origin'], requiredAcks: number): AppendOutcome {
+  append(
+    records: Buffer,
+    origin: AppendOptions['origin'],
+    requiredAcks: number,
+    guard?: AppendOptions['guard'],
+  ): AppendOutcome {
     if (this.isOffline) return this.log.appendAsLeader(records, { leaderEpoch: -1, origin })
     const leadership = this.#leadership
     if (leadership === null || !this.#mayLead(leadership) || !this.#mayAppend(leadership))
@@ -200,7 +207,7 @@ export class Partition implements FollowedPartition {
       return { error: ErrorCode.NOT_ENOUGH_REPLICAS, message }
     }
     const { logEndOffset } = log
-    const outcome = log.appendAsLeader(records, { leaderEpoch: this.leaderEpoch, origin })
+    const outcome = log.appendAsLeader(records, { leaderEpoch: this.leaderEpoch, origin, guard })
     // A batch that was there already adds nothing.
     if (log.logEndOffset > logEndOffset) this.#appended(leadership, records.length)
     return outcome
@@ -237,6 +244,7 @@ export class Partition implements FollowedPartition {
     this.highWatermark = to
     if (this.#acks.size > 0) this.#answerAcks()
     for (const waiter of this.#waiters['high-watermark']) waiter.grew(bytes)
+    if (this.#stableWaiters.size > 0) this.#stableWaiters.moved(this, bytes)
     if (this.#waiters['log-end'].size > 0 && this.#host.tellsHighWatermark()) this.#wakeFollowers()
   }
 
@@ -402,11 +410,13 @@ export class Partition implements FollowedPartition {
   // Waiting
 
   addWaiter(waiter: PartitionWaiter, bound: ReadBound): void {
-    this.#waiters[bound].add(waiter)
+    if (bound === 'last-stable') this.#stableWaiters.add(waiter, this)
+    else this.#waiters[bound].add(waiter)
   }
 
   removeWaiter(waiter: PartitionWaiter, bound: ReadBound): void {
-    this.#waiters[bound].delete(waiter)
+    if (bound === 'last-stable') this.#stableWaiters.delete(waiter)
+    else this.#waiters[bound].delete(waiter)
   }
 
   /**
@@ -436,6 +446,7 @@ export class Partition implements FollowedPartition {
 
   #wakeChanged(): void {
     for (const waiter of [...this.#waiters['high-watermark']]) waiter.changed()
+    this.#stableWaiters.changed()
     this.#wakeFollowers()
     this.#wakeLowWatermarkWaiters()
   }

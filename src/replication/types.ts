@@ -84,14 +84,17 @@ export const readError = (error: number): ReadResult => ({
 /** Of what is not there Kafka says that it has no aborted transactions; of other errors, that it does not know. */
 export const notThere = (error: number): ReadResult => ({ ...readError(error), abortedTransactions: [] })
 
-/** How far a reader sees: consumers what is committed, followers and debuggers all that is there. */
-export type ReadBound = 'high-watermark' | 'log-end'
+/**
+ * How far a reader sees: consumers what is committed, those of READ_COMMITTED up to where all transactions are settled, followers
+ * and debuggers all that is there.
+ */
+export type ReadBound = 'high-watermark' | 'last-stable' | 'log-end'
 
 /** Someone to tell of growth: a Fetch that waits for bytes. */
 export interface PartitionWaiter {
   /** Readable bytes were added. */
   grew(bytes: number): void
-  /** The partition changed in a way that may end the waiting: leadership, deletion, truncation. */
+  /** The partition changed in a way that may end the waiting: leadership, deletion, truncation, transactions that ended. */
   changed(): void
 }
 

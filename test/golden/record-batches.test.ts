@@ -1,5 +1,6 @@
 /** Record batches as Kafka's MemoryRecordsBuilder writes them (generate.sh), with every codec. */
 import { describe, expect, test } from 'vitest'
+import { endMarkerBatch } from '../../src/protocol/end-marker.ts'
 import * as rb from '../../src/protocol/record-batch.ts'
 import type { Record } from '../../src/protocol/record-batch.ts'
 import { readGolden, toJson } from './golden-data.ts'
@@ -49,6 +50,18 @@ test('there are golden batches of every codec', () => {
   for (const codec of [0, 1, 2, 3, 4]) {
     expect(batches.filter((each) => each.codec === codec).length).toBeGreaterThanOrEqual(6)
   }
+})
+
+test.each([
+  ['ABORT', true],
+  ['COMMIT', false],
+])('the marker of %s is written as Kafka writes it', (type, isAbort) => {
+  const golden = batches.find(({ name }) => name === `control: ${type}`)!
+  const { producerId, producerEpoch, baseOffset, partitionLeaderEpoch } = golden
+  const marker = endMarkerBatch({ producerId, producerEpoch, coordinatorEpoch: 9, isAbort }, TIME)
+  rb.setBaseOffset(marker, 0, baseOffset)
+  rb.setPartitionLeaderEpoch(marker, 0, partitionLeaderEpoch)
+  expect(marker.toString('base64')).toBe(golden.bytes)
 })
 
 describe.each(batches.map((golden) => [golden.name, golden] as const))('%s', (_name, golden) => {

@@ -11,7 +11,7 @@ import { DiskError } from '../../env/disk.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type { FetchRequest, FetchResponse } from '../../protocol/messages/01-fetch.ts'
 import type { Partition } from '../../replication/partition.ts'
-import { notThere, readError, type ReadResult } from '../../replication/types.ts'
+import { notThere, type ReadBound, readError, type ReadResult } from '../../replication/types.ts'
 import { waitForBytes } from '../../replication/wait.ts'
 import { convertForVersion, givesFirstBatchWhole, type ConvertedRead } from '../fetch-conversion.ts'
 import { type FetchPartition, type FetchPlan, hasNews, moveToEnd } from '../fetch-sessions.ts'
@@ -52,18 +52,36 @@ export function handleFetch(
     .map(({ wanted }) => hosted(services, wanted))
     .filter((found) => found !== undefined)
     .filter((found) => !isHeldBack(services.leaderQuota, found, replicaId))
-  const limits = {
-    missingBytes: Math.max(1, request.minBytes - bytes),
-    maxWaitMs: request.maxWaitMs,
-    bound: replicaId === CONSUMER ? ('high-watermark' as const) : ('log-end' as const),
-  }
+  const bound = boundOf(asked)
+  const { clock, timers } = services.env
+  const deadlineMs = clock.monotonicMs() + request.maxWaitMs
   return new Promise((resolve) => {
-    const cancel = waitForBytes(services.env.timers, waitOn, limits, () => {
-      forget()
-      resolve(respond(services, asked, plan, readAll(services, asked, plan.partitions, false).outcomes))
-    })
-    const forget = context.onClose(cancel)
+    const wait = (missing: number, maxWaitMs: number): void => {
+      const cancel = waitForBytes(
+        timers,
+        waitOn,
+        { missingBytes: Math.max(1, missing), maxWaitMs, bound },
+        () => {
+          forget()
+          const again = readAll(services, asked, plan.partitions, false)
+          const leftMs = deadlineMs - clock.monotonicMs()
+          // A transaction has ended: it may have been a small one.
+          const isTooLittle = bound === 'last-stable' && leftMs > 0 && again.bytes < request.minBytes
+          if (!isTooLittle || mustAnswer(again.outcomes))
+            return resolve(respond(services, asked, plan, again.outcomes))
+          for (const { result } of again.outcomes) result.slice?.release()
+          wait(request.minBytes - again.bytes, leftMs)
+        },
+      )
+      const forget = context.onClose(cancel)
+    }
+    wait(request.minBytes - bytes, request.maxWaitMs)
   })
+}
+
+function boundOf({ replicaId, request }: Asked): ReadBound {
+  if (replicaId !== CONSUMER) return 'log-end'
+  return request.isolationLevel === READ_COMMITTED ? 'last-stable' : 'high-watermark'
 }
 
 function mustAnswer(outcomes: readonly Outcome[]): boolean {
