@@ -15,6 +15,7 @@ const RECORDED = [
   'compaction',
   'replication',
   'failover',
+  'failover-10000',
   'produce-fetch',
 ]
 

@@ -1,28 +1,23 @@
 /** What a client sees when the leader of its partition is lost, and what 1,000 partitions cost a controller. */
-import { join } from 'node:path'
-import { workDirectory } from '../lab/brokers.ts'
-import { BenchCluster, BROKER_IDS, SESSION_TIMEOUT_MS } from '../lab/cluster.ts'
-import type { Detour, Kind } from '../lab/cluster.ts'
-import { startEnsemble } from '../lab/ensemble.ts'
-import type { Ensemble } from '../lab/ensemble.ts'
-import { INTERVAL_MS, clientSettings, startGapClient } from '../lab/gap-client.ts'
+import { SESSION_TIMEOUT_MS } from '../lab/cluster.ts'
+import type { Kind } from '../lab/cluster.ts'
+import { INTERVAL_MS, clientSettings } from '../lab/gap-client.ts'
 import type { Expectation, Section } from '../lab/report.ts'
 import { runBenchmark, wanted } from '../lab/session.ts'
 import type { Options } from '../lab/session.ts'
 import { Cuts } from './cuts.ts'
 import { freeze, kill, networkCut } from './faults.ts'
 import type { Fault } from './faults.ts'
-import { measureLosses, replicasOfEach, TOPIC } from './leader-lost.ts'
-import type { Losses, Subject } from './leader-lost.ts'
+import { measureLosses } from './leader-lost.ts'
+import type { Losses } from './leader-lost.ts'
+import { withEnsemble, withSubjects } from './subjects.ts'
+import type { Place } from './subjects.ts'
 import { manyTitle, measureMany } from './thousand.ts'
 
 /** Kafka's session must end before anything happens, 9 to 15 s each time: it is killed less often. */
 const ROUNDS = 3
 const KILLS: Record<Kind, number> = { odradek: 17, kafka: 1 }
-const KINDS: readonly Kind[] = ['odradek', 'kafka']
 const MANY_PARTITIONS = 1000
-/** Takes some minutes for each kind: only by `--only '10,000 partitions'`. */
-const VERY_MANY_PARTITIONS = 10_000
 
 const killBars: readonly Expectation[] = [{ metric: 'p99', direction: 'at most', value: 250 }]
 const sessionBars: readonly Expectation[] = [
@@ -34,40 +29,6 @@ function bothCases(fault: Fault, perRound: (kind: Kind) => number, expectations:
     const title = `${fault.name} of the leader, ${isController ? 'which is the controller' : 'not the controller'}`
     return { title, fault, isController, perRound, expectations }
   })
-}
-
-interface Place {
-  readonly ensemble: Ensemble
-  readonly directory: string
-}
-
-/** Both clusters with a client each, as long as `use` runs. */
-async function withSubjects<T>(
-  options: Options,
-  { ensemble, directory }: Place,
-  detourOf: ((kind: Kind) => Detour) | undefined,
-  use: (subjects: Record<string, Subject>) => Promise<T>,
-): Promise<T> {
-  const subjects: Record<string, Subject> = {}
-  const chrootEnd = detourOf === undefined ? '' : '-behind-proxies'
-  try {
-    for (const kind of KINDS.filter((each) => !options.without.includes(each))) {
-      const chroot = kind + chrootEnd
-      const place = { directory: join(directory, chroot), ensemble, chroot, detour: detourOf?.(kind) }
-      const cluster = await BenchCluster.start(kind, place)
-      await cluster.createTopic(TOPIC, replicasOfEach)
-      const client = startGapClient(cluster.bootstrap, TOPIC, BROKER_IDS.length)
-      subjects[kind] = { cluster, client }
-      await client.untilSteady()
-      client.pause()
-    }
-    return await use(subjects)
-  } finally {
-    for (const { client, cluster } of Object.values(subjects)) {
-      await client.stop()
-      await cluster.stopAll()
-    }
-  }
 }
 
 /** What waits for sessions, or for 1,000 partitions, is done once in three rounds. */
@@ -82,20 +43,16 @@ async function all(options: Options, place: Place): Promise<Section[]> {
     ...bothCases(kill, (kind) => KILLS[kind], killBars),
     ...bothCases(freeze, once, sessionBars),
   ]
-  const many = [MANY_PARTITIONS, VERY_MANY_PARTITIONS].filter((partitions) =>
-    partitions === MANY_PARTITIONS
-      ? wanted(options, manyTitle(partitions))
-      : options.only.some((part) => manyTitle(partitions).includes(part) && part.includes('10,000')),
-  )
+  const manyWanted = wanted(options, manyTitle(MANY_PARTITIONS))
   const directWanted = direct.filter(({ title }) => wanted(options, title))
-  if (directWanted.length + many.length > 0)
+  if (directWanted.length > 0 || manyWanted)
     await withSubjects(options, place, undefined, async (subjects) => {
       for (const losses of directWanted) {
         const often = losses.fault === kill ? options : seldom(options)
         sections.push(await measureLosses(often, subjects, losses))
       }
-      for (const partitions of many)
-        sections.push(await measureMany(seldom(options), subjects, place.ensemble, partitions))
+      if (manyWanted)
+        sections.push(await measureMany(seldom(options), subjects, place.ensemble, MANY_PARTITIONS))
     })
   const cuts = new Cuts()
   const cutWanted = bothCases(networkCut(cuts), once, sessionBars).filter(({ title }) =>
@@ -118,17 +75,6 @@ async function all(options: Options, place: Place): Promise<Section[]> {
   return sections
 }
 
-async function measure(options: Options): Promise<Section[]> {
-  const work = workDirectory(options.data)
-  const ensemble = await startEnsemble(join(work.path, 'zookeeper'))
-  try {
-    return await all(options, { ensemble, directory: work.path })
-  } finally {
-    await ensemble.stop()
-    work.remove()
-  }
-}
-
 await runBenchmark(
   'failover',
   [
@@ -143,6 +89,6 @@ await runBenchmark(
     'What waits for sessions, or for 1,000 partitions, was done once in three rounds.',
     'A cut broker is reached by nobody and does not reach the ensemble (proxies that fall silent, also to new connections).',
   ],
-  measure,
+  (options) => withEnsemble(options, (place) => all(options, place)),
   ROUNDS,
 )

@@ -4,7 +4,17 @@ import { judge, readable, type Report } from '../../bench/lab/report.ts'
 import { pairedRatio, summarise } from '../../bench/lab/statistics.ts'
 import { generatedSection } from './generated-section.ts'
 
-const QUESTIONS = ['start', 'produce-fetch', 'scale', 'log', 'recovery', 'compaction']
+const QUESTIONS = [
+  'start',
+  'produce-fetch',
+  'scale',
+  'log',
+  'recovery',
+  'compaction',
+  'replication',
+  'failover',
+  'failover-10000',
+]
 
 function reports(): Report[] {
   const paths = QUESTIONS.map((question) => `bench/results/${question}.json`).filter((path) =>
