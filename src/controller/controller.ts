@@ -30,6 +30,7 @@ import { ControllerElection } from './election.ts'
 import type { WonElection } from './election.ts'
 import { EventQueue } from './event-queue.ts'
 import { isDeposed } from './fenced-writes.ts'
+import { electionsTimedOut } from './leader-elections.ts'
 import type { BrokerChannel, BrokerInfo } from './metadata.ts'
 import { PatientSession } from './patient-session.ts'
 import { allocateProducerIds, refusedProducerIds } from './producer-id-blocks.ts'
@@ -145,12 +146,30 @@ export class Controller {
     })
   }
 
-  /** Resolves when the elections are written and this broker has been told of them. */
+  /**
+   * Resolves when the elections are written and this broker has been told of them. Where it has not within `timeoutMs` of the
+   * request, those elected are REQUEST_TIMED_OUT, elected all the same (Kafka's DelayedElectLeader).
+   */
   async electLeaders(request: ElectLeadersRequest): Promise<ElectLeadersResponse> {
+    const { clock } = this.#options
+    const deadlineMs = clock.monotonicMs() + request.timeoutMs
     const refused = { throttleTimeMs: 0, errorCode: ErrorCode.NOT_CONTROLLER, replicaElectionResults: [] }
     const response = await this.#serve('ElectLeaders', refused, (active) => active.elections.elect(request))
-    await this.#active?.told()
-    return response
+    const isTold = await this.#toldWithin(deadlineMs - clock.monotonicMs())
+    return isTold ? response : electionsTimedOut(response)
+  }
+
+  /** False: time was up first. */
+  #toldWithin(timeoutMs: number): Promise<boolean> {
+    const active = this.#active
+    if (active === null) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const timer = this.#options.timers.after(Math.max(0, timeoutMs), () => resolve(false))
+      void active.told().then(() => {
+        timer.cancel()
+        resolve(true)
+      })
+    })
   }
 
   /** Begins and cancels moves of partitions; does not wait for their end. */

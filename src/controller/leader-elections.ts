@@ -164,3 +164,13 @@ export class LeaderElections {
     }
   }
 }
+
+/** Of elections whose outcome was not known here in time. */
+export function electionsTimedOut(response: ElectLeadersResponse): ElectLeadersResponse {
+  const ofPartition = (result: PartitionResult): PartitionResult =>
+    result.errorCode === ErrorCode.NONE ? { ...result, errorCode: ErrorCode.REQUEST_TIMED_OUT } : result
+  const replicaElectionResults = response.replicaElectionResults.map(({ topic, partitionResult }) => {
+    return { topic, partitionResult: partitionResult.map(ofPartition) }
+  })
+  return { ...response, replicaElectionResults }
+}

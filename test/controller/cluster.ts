@@ -45,6 +45,8 @@ export class SimBroker {
   readonly lost = new Set<string>()
   /** What asking it ends with; null: it answers. */
   fault: NetworkErrorCode | null = null
+  /** What it is told it hears when this has come. */
+  held: Promise<void> | null = null
   readonly #lostListeners = new Set<() => void>()
   readonly settings: { -readonly [K in keyof TopicSettings]: TopicSettings[K] }
 
@@ -99,6 +101,7 @@ export class SimBroker {
         return this.answer(states)
       },
       updateMetadata: async (from, update) => {
+        if (this.held !== null) await this.held
         this.note({ type: 'updateMetadata', from, update }, isOwn)
         this.metadata.updateMetadata(from.controllerId, update)
         return { error: ErrorCode.NONE }

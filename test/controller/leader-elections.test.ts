@@ -65,6 +65,24 @@ describe('a preferred election that is asked for', () => {
     for (const broker of cluster.brokers.values()) expect(told(broker, 't')).toMatchObject(elected)
   })
 
+  test('is timed out where it is not known here in time, and made all the same', async () => {
+    const cluster = await unbalanced('t')
+    let hear = (): void => undefined
+    cluster.controller.held = new Promise((resolve) => (hear = resolve))
+    const { elapsedMs } = cluster.scheduler
+    expect(await elect(cluster, PREFERRED, [{ topic: 't', partitions: [0, 1, 2] }])).toEqual([
+      ['t-0', ErrorCode.REQUEST_TIMED_OUT],
+      ['t-1', ErrorCode.ELECTION_NOT_NEEDED],
+      ['t-2', ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
+    ])
+    expect(cluster.scheduler.elapsedMs - elapsedMs).toBe(1000)
+    expect(await cluster.stateOf('t')).toMatchObject({ leader: 3 })
+    expect(cluster.controller.metadata.partition('t', 0)!.leader).toBe(1)
+    hear()
+    await cluster.scheduler.settle()
+    expect(cluster.controller.metadata.partition('t', 0)!.leader).toBe(3)
+  })
+
   test('of all partitions answers those alone that it concerned', async () => {
     const cluster = await unbalanced('t', 'u')
     expect(await elect(cluster, PREFERRED, null)).toEqual([

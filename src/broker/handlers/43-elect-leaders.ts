@@ -3,8 +3,8 @@
  * this broker knows the new leaders. v0 knows preferred elections alone, v1 says which and has an error of its own, v2 is
  * flexible. Where all partitions are asked for (null), those that need no election are left out.
  *
- * A broker that is not the controller says so of each partition, as Kafka does: v0 has no other place for it. timeoutMs is
- * not needed: an election is written or refused without waiting for other brokers.
+ * A broker that is not the controller says so of each partition, as Kafka does: v0 has no other place for it. What has been
+ * elected but is not known here after timeoutMs is REQUEST_TIMED_OUT.
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type { ElectLeadersRequest, ElectLeadersResponse } from '../../protocol/messages/43-elect-leaders.ts'

@@ -1,6 +1,6 @@
 /**
  * ListPartitionReassignments 0: the moves under way, of the partitions named or of all (null). What is not moved, or is not
- * there, is left out. timeoutMs is not needed.
+ * there, is left out. timeoutMs is not looked at, as in Kafka 3.9 on ZooKeeper.
  */
 import type {
   ListPartitionReassignmentsRequest,
