@@ -168,7 +168,8 @@ export class Broker {
       retryBackoffMs: config.get('controlled.shutdown.retry.backoff.ms'),
     }
     const hasOthers = (): boolean => metadata.brokerCount > 1
-    await shutDownControlled({ ...env, channel: toController, hasOthers }, settings)
+    const isServiceThere = (): boolean => this.world.session.isSound
+    await shutDownControlled({ ...env, channel: toController, hasOthers, isServiceThere }, settings)
   }
 
   private async shutDown(handOver: boolean): Promise<void> {

@@ -142,7 +142,8 @@ async function shutDown(answers: Answer[], maxRetries = 3, hasOthers = () => tru
       return answer instanceof NetworkError ? Promise.reject(answer) : Promise.resolve(answer)
     },
   }
-  const parts = { clock: scheduler.clock, timers: scheduler.timers, channel, logger: silent, hasOthers }
+  const { clock, timers } = scheduler
+  const parts = { clock, timers, channel, logger: silent, hasOthers, isServiceThere: () => true }
   const done = await scheduler.until(shutDownControlled(parts, { maxRetries, retryBackoffMs: 5000 }))
   return { done, asked, tookMs: scheduler.elapsedMs }
 }
@@ -173,9 +174,24 @@ test('the controller in this process is not waited for without end: it may have 
   })
   metadata.updateMetadata(OWN_ID, { brokers: [brokerInfo(OWN_ID, 1)], partitions: [] })
   const settings = { maxRetries: 1, retryBackoffMs: 100 }
-  const parts = { channel: toController, clock, timers, logger: silent, hasOthers: () => true }
+  const others = { hasOthers: () => true, isServiceThere: () => true }
+  const parts = { channel: toController, clock, timers, logger: silent, ...others }
   const stopping = shutDownControlled(parts, settings)
   expect(await scheduler.until(stopping)).toBe(false)
+})
+
+test('without its coordination service a controller answers nothing: it is waited for as long as one retry takes', async () => {
+  const scheduler = new SimScheduler()
+  const { clock, timers } = scheduler
+  const parts = {
+    ...{ clock, timers, logger: silent, hasOthers: () => true },
+    channel: { controlledShutdown: () => new Promise<never>(() => undefined) },
+    // It is there once more in between, until 4 s have passed.
+    isServiceThere: () => scheduler.elapsedMs > 3000 && scheduler.elapsedMs < 4000,
+  }
+  const stopping = shutDownControlled(parts, { maxRetries: 3, retryBackoffMs: 5000 })
+  expect(await scheduler.until(stopping)).toBe(false)
+  expect(Math.round(scheduler.elapsedMs / 1000)).toBe(9)
 })
 
 test('a controlled shutdown is over when nothing is left', async () => {
@@ -183,8 +199,10 @@ test('a controlled shutdown is over when nothing is left', async () => {
   expect(await shutDown([left(2), left(1), left(0)])).toEqual({ done: true, asked: 3, tookMs: 10_000 })
 })
 
-test('it gives up after so many retries', async () => {
-  expect(await shutDown([left(1), left(1), left(1)], 2)).toEqual({ done: false, asked: 3, tookMs: 10_000 })
+test('it is asked so many times', async () => {
+  expect(await shutDown([left(1), left(1), left(1)])).toEqual({ done: false, asked: 3, tookMs: 10_000 })
+  expect(await shutDown([left(1), left(0)], 1)).toEqual({ done: false, asked: 1, tookMs: 0 })
+  expect(await shutDown([left(0)], 0)).toEqual({ done: false, asked: 0, tookMs: 0 })
 })
 
 test('a controller that is not there any more is not waited for so long', async () => {

@@ -114,7 +114,7 @@ export const topicKeys = {
     "Whether a broker whose process is gone is replaced before its session ends. Odradek's own (docs/decisions/0013-fast-failover.md).",
   ),
   'controlled.shutdown.enable': bool(true, 'Whether a stopping broker hands its leaders over first.'),
-  'controlled.shutdown.max.retries': int(3, 'Further attempts of a controlled shutdown.'),
+  'controlled.shutdown.max.retries': int(3, 'Attempts of a controlled shutdown.'),
   'controlled.shutdown.retry.backoff.ms': long(5000, 'Wait between those attempts.'),
   'controller.socket.timeout.ms': int(
     30000,
