@@ -10,8 +10,13 @@ export function describeStartFault(error: unknown): string | null {
     return error.message
   }
   if (error instanceof DiskError) return describeDisk(error)
-  if (error instanceof CoordinationError) return `coordination store: ${error.message}`
+  if (error instanceof CoordinationError) return describeCoordination(error)
   return error instanceof Error ? describeNetwork(error) : null
+}
+
+function describeCoordination({ code, path, message }: CoordinationError): string {
+  if (code !== 'NO_AUTH') return `coordination store: ${message}`
+  return `ZooKeeper refuses ${path}: its ACL asks for other credentials (zookeeper.digest=user:password)`
 }
 
 function describeNetwork(error: Error & { code?: string; address?: string; port?: number }): string | null {

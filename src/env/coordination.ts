@@ -10,6 +10,8 @@ export type CoordinationErrorCode =
   | 'NOT_EMPTY'
   | 'NO_CHILDREN_FOR_EPHEMERALS'
   | 'BAD_ARGUMENTS'
+  /** The node's ACL does not let this session do it. */
+  | 'NO_AUTH'
   | 'CONNECTION_LOSS'
   | 'SESSION_EXPIRED'
   | 'STORAGE'

@@ -34,8 +34,10 @@ export interface ZookeeperOptions {
   readonly setAcl?: boolean
 }
 
-/** Paths whose data others must not read (Kafka's ZkData.SensitiveRootPaths). */
-const SECRET_PATHS = ['/config/users', '/delegation_token']
+/** What begins so others must not read (Kafka's ZkData.SensitiveRootPaths). */
+const SECRET_PATHS = ['/config/users', '/config/brokers', '/delegation_token/tokens']
+/** Anybody may write here: old consumers do. */
+const OPEN_PATH = '/consumers'
 
 const OPERATION = { create: 1, delete: 2, set: 5, check: 13 } as const
 const OPERATION_ERROR = -1
@@ -297,9 +299,9 @@ class ZookeeperSession implements CoordinationSession {
   #aclOf(path: string): ACL[] {
     const { ACL, Id, Permission } = zookeeperModule()
     const world = new Id('world', 'anyone')
-    if (!this.#options.setAcl) return [new ACL(Permission.ALL, world)]
+    if (!this.#options.setAcl || path === OPEN_PATH) return [new ACL(Permission.ALL, world)]
     const own = new ACL(Permission.ALL, new Id('auth', ''))
-    const isSecret = SECRET_PATHS.some((secret) => path === secret || path.startsWith(`${secret}/`))
+    const isSecret = SECRET_PATHS.some((secret) => path.startsWith(secret))
     return isSecret ? [own] : [own, new ACL(Permission.READ, world)]
   }
 }
@@ -369,9 +371,10 @@ function codeOf(code: number): CoordinationErrorCode {
     case Exception.BAD_ARGUMENTS:
     case Exception.MARSHALLING_ERROR:
     case Exception.INVALID_ACL:
+      return 'BAD_ARGUMENTS'
     case Exception.NO_AUTH:
     case Exception.AUTH_FAILED:
-      return 'BAD_ARGUMENTS'
+      return 'NO_AUTH'
     default:
       return 'STORAGE'
   }

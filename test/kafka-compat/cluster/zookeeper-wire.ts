@@ -1,9 +1,17 @@
-/** As little of a ZooKeeper client as reads a znode, deletes one, and ends a session of somebody else: none of our own code is in it. */
+/**
+ * As little of a ZooKeeper client as reads znodes and their ACLs, tries to change them, and ends a session of somebody else:
+ * none of our own code is in it.
+ */
 import { connect, type Socket } from 'node:net'
 
+const CREATE = 1
 const DELETE = 2
 const GET_DATA = 4
+const SET_DATA = 5
+const GET_ACL = 6
 const GET_CHILDREN = 8
+const AUTH = 100
+const AUTH_XID = -4
 const CLOSE_SESSION = -11
 const OK = 0
 const NO_NODE = -101
@@ -20,6 +28,10 @@ export interface Znode {
   /** Session id; 0n where the node is not ephemeral. */
   ephemeralOwner: bigint
 }
+
+/** Permissions as ZooKeeper's shell writes them (`cdrwa`), for `scheme:id`. */
+export type AclEntry = `${string}:${string}:${string}`
+const PERMISSIONS = 'rwcda'
 
 export interface ServerAddress {
   host: string
@@ -106,6 +118,42 @@ export class ZookeeperConnection {
     await this.#request(DELETE, path, anyVersion)
   }
 
+  /** Whatever its version. */
+  async set(path: string, data: Buffer): Promise<void> {
+    await this.#request(SET_DATA, path, Buffer.concat([counted(data), anyVersion]))
+  }
+
+  /** Empty, persistent, open to all. */
+  async create(path: string): Promise<void> {
+    const acl = [int(1), int(0b11111), counted(Buffer.from('world')), counted(Buffer.from('anyone'))]
+    await this.#request(CREATE, path, Buffer.concat([counted(Buffer.alloc(0)), ...acl, int(0)]))
+  }
+
+  /** In the order in which they are kept; none where there is no such node. */
+  async acl(path: string): Promise<AclEntry[]> {
+    const reply = await this.#request(GET_ACL, path, Buffer.alloc(0))
+    if (reply === null) return []
+    let position = 4
+    const text = (): string => {
+      const length = reply.readInt32BE(position)
+      position += 4 + length
+      return reply.toString('utf8', position - length, position)
+    }
+    return Array.from({ length: reply.readInt32BE(0) }, (): AclEntry => {
+      const bits = reply.readInt32BE(position)
+      position += 4
+      const letters = [...PERMISSIONS].filter((_, bit) => (bits & (1 << bit)) !== 0)
+      return `${text()}:${text()}:${letters.join('')}`
+    })
+  }
+
+  /** `user:password`, from now on. */
+  async authenticate(digest: string): Promise<void> {
+    const head = [int(AUTH_XID), int(AUTH), int(0), counted(Buffer.from('digest'))]
+    const reply = await this.#exchange(Buffer.concat([...head, counted(Buffer.from(digest))]))
+    if (reply.readInt32BE(12) !== OK) throw new Error('ZooKeeper: the credentials are refused')
+  }
+
   /** Ends the session, with all its ephemeral nodes. */
   async close(): Promise<void> {
     const header = Buffer.alloc(8)
@@ -114,12 +162,12 @@ export class ZookeeperConnection {
     await this.#exchange(header).finally(() => this.#socket.destroy())
   }
 
-  /** `rest` is what follows the path. */
   /** Leaves the session to its expiry. */
   destroy(): void {
     this.#socket.destroy()
   }
 
+  /** `rest` is what follows the path. Null: there is no such node. */
   async #request(type: number, path: string, rest: Buffer = noWatch): Promise<Buffer | null> {
     const name = Buffer.from(path)
     const frame = Buffer.alloc(8 + 4 + name.length + rest.length)
@@ -155,6 +203,15 @@ export class ZookeeperConnection {
     }
   }
 }
+
+function int(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(value)
+  return bytes
+}
+
+/** Behind its length. */
+const counted = (bytes: Buffer): Buffer => Buffer.concat([int(bytes.length), bytes])
 
 /**
  * The key of a session by its id: servers make the password of the id and a constant (ZooKeeperServer.superSecret), with
