@@ -75,10 +75,11 @@ export class HistoryChecker {
   readonly #groups = new Map<string, string>()
   readonly #counts = new Map<AnomalyKind, number>()
   readonly #told: Anomaly[] = []
+  /** By group: how many commits of an offset were answered. */
+  readonly #commits = new Map<string, number>()
   acknowledged = 0
   failed = 0
   polled = 0
-  committed = 0
 
   /** By consumer: the group it reads for. One that reads alone is a group of one, which commits nothing. */
   constructor(groups: Readonly<Record<string, string>>) {
@@ -103,8 +104,8 @@ export class HistoryChecker {
       case 'polled':
         return this.#polled(history, seen)
       case 'committed': {
-        this.committed++
         const group = this.#group(seen.consumer)
+        this.#commits.set(group, this.countCommitted(group) + 1)
         history.committed.set(group, Math.max(seen.offset, history.committed.get(group) ?? 0))
       }
     }
@@ -141,6 +142,16 @@ export class HistoryChecker {
   /** How many offsets of a partition the members of a group were given. */
   countRead(group: string, partition: number): number {
     return this.#history(partition).readBy.get(group)?.size ?? 0
+  }
+
+  /** How many commits of an offset of a group were answered. */
+  countCommitted(group: string): number {
+    return this.#commits.get(group) ?? 0
+  }
+
+  /** Of all groups. */
+  get committed(): number {
+    return [...this.#commits.values()].reduce((a, b) => a + b, 0)
   }
 
   /** `logs` has all of each partition, in the order of the log. Gives what was found from the beginning on. */

@@ -53,11 +53,22 @@ export class ClusterView {
 
   /** Ends the broker's session on the ensemble; the broker learns it as an expiry. False where it has none. */
   async expireSession(brokerId: number): Promise<boolean> {
+    const taken = await this.#takeSession(brokerId)
+    await taken?.close()
+    return taken !== null
+  }
+
+  /** The session of a broker that is gone lives on for that time. False where it has none. */
+  async prolongSession(brokerId: number, timeoutMs: number): Promise<boolean> {
+    const taken = await this.#takeSession(brokerId, timeoutMs)
+    taken?.destroy()
+    return taken !== null
+  }
+
+  async #takeSession(brokerId: number, timeoutMs?: number): Promise<ZookeeperConnection | null> {
     const znode = await this.#with((connection) => connection.get(`/brokers/ids/${brokerId}`))
-    if (znode === null) return false
-    const taken = await ZookeeperConnection.open(this.#servers, sessionKey(znode.ephemeralOwner))
-    await taken.close()
-    return true
+    if (znode === null) return null
+    return ZookeeperConnection.open(this.#servers, sessionKey(znode.ephemeralOwner), timeoutMs)
   }
 
   /** Reads share a connection. One that was idle may have lost its session: that is tried once more on another. */

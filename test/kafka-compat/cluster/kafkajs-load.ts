@@ -3,7 +3,7 @@ import kafkajs from 'kafkajs'
 import type { Consumer, EachBatchPayload, Producer } from 'kafkajs'
 import { pause } from '../harness/conditions.ts'
 import type { Observation } from './checker.ts'
-import type { Client, LoadOptions } from './load.ts'
+import type { Client, Listener, LoadOptions } from './load.ts'
 
 const MEMBER = 'kafkajs-member'
 const PRODUCER = 'kafkajs'
@@ -12,10 +12,7 @@ const COMMIT_EVERY_MS = 500
 /** Without end: what is given up might be in the log or not, and nothing is learned from it. */
 const retry = { initialRetryTime: 30, maxRetryTime: 300, retries: 100_000, factor: 0.2, multiplier: 1.5 }
 
-export async function startKafkajs(
-  options: LoadOptions,
-  observe: (seen: Observation) => void,
-): Promise<Client> {
+export async function startKafkajs(options: LoadOptions, { observe, fail }: Listener): Promise<Client> {
   const kafka = new kafkajs.Kafka({
     clientId: 'odradek-cluster',
     brokers: options.bootstrap.split(','),
@@ -34,6 +31,9 @@ export async function startKafkajs(
     maxWaitTimeInMs: 200,
     metadataMaxAge: 5000,
     retry,
+  })
+  consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
+    if (!restart) fail(new Error(`the kafkajs consumer ended: ${String(error)}`))
   })
   await load.consume(consumer)
   const produced = load.produce(producer)
@@ -101,11 +101,11 @@ class KafkajsLoad {
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
-      eachBatch: (payload) => this.#eachBatch(consumer, payload),
+      eachBatch: (payload) => this.#eachBatch(payload),
     })
   }
 
-  async #eachBatch(consumer: Consumer, payload: EachBatchPayload): Promise<void> {
+  async #eachBatch(payload: EachBatchPayload): Promise<void> {
     const { batch, resolveOffset, heartbeat, isRunning, isStale } = payload
     const { partition } = batch
     for (const { value, offset: text } of batch.messages) {
@@ -123,10 +123,11 @@ class KafkajsLoad {
     await heartbeat()
     if (performance.now() - this.#committedMs < COMMIT_EVERY_MS) return
     this.#committedMs = performance.now()
-    const { topics } = payload.uncommittedOffsets()
-    const flat = topics.flatMap(({ topic, partitions }) => partitions.map((each) => ({ topic, ...each })))
-    await consumer.commitOffsets(flat)
-    for (const each of flat) {
+    const offsets = payload.uncommittedOffsets()
+    // Not consumer.commitOffsets(), which asks a coordinator that is none any more until its retries are used up, here
+    // without end, and nothing is read meanwhile. What fails here makes kafkajs look for the coordinator and join again.
+    await payload.commitOffsetsIfNecessary(offsets)
+    for (const each of offsets.topics.flatMap(({ partitions }) => partitions)) {
       const offset = Number(each.offset)
       this.#observe({ kind: 'committed', consumer: MEMBER, partition: each.partition, offset })
     }

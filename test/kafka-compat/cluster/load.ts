@@ -55,7 +55,7 @@ export class Load {
     load.#clients = [
       startProgram('java', java, options, { observe, fail }),
       startProgram('rdkafka', rdkafka, options, { observe, fail }),
-      await startKafkajs(options, observe),
+      await startKafkajs(options, { observe, fail }),
     ]
     return load
   }
@@ -94,8 +94,9 @@ export class Load {
   }
 }
 
-interface Listener {
+export interface Listener {
   observe: (seen: Observation) => void
+  /** The client has given up. */
   fail: (error: Error) => void
 }
 

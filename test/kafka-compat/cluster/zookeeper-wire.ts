@@ -19,6 +19,7 @@ const NO_NODE = -101
 const EPHEMERAL_OWNER_AT = 4 * 8 + 3 * 4
 const STAT_BYTES = 68
 const REPLY_TIMEOUT_MS = 3000
+const SESSION_TIMEOUT_MS = 4000
 
 const noWatch = Buffer.from([0])
 const anyVersion = Buffer.from([0xff, 0xff, 0xff, 0xff])
@@ -63,13 +64,17 @@ export class ZookeeperConnection {
     })
   }
 
-  /** To the first of the servers that answers; with a key it takes that session over. */
-  static async open(servers: readonly ServerAddress[], key = newSession): Promise<ZookeeperConnection> {
+  /** To the first of the servers that answers; with a key it takes that session over, which lives that long from now on. */
+  static async open(
+    servers: readonly ServerAddress[],
+    key = newSession,
+    sessionTimeoutMs = SESSION_TIMEOUT_MS,
+  ): Promise<ZookeeperConnection> {
     let failure: unknown
     for (const { host, port } of servers) {
       const connection = new ZookeeperConnection(connect(port, host))
       try {
-        await connection.#handshake(key)
+        await connection.#handshake(key, sessionTimeoutMs)
         return connection
       } catch (error) {
         failure = error
@@ -79,9 +84,9 @@ export class ZookeeperConnection {
     throw new Error('no ZooKeeper server answers', { cause: failure })
   }
 
-  async #handshake({ id, password }: SessionKey): Promise<void> {
+  async #handshake({ id, password }: SessionKey, sessionTimeoutMs: number): Promise<void> {
     const request = Buffer.alloc(4 + 8 + 4 + 8 + 4 + 16 + 1)
-    request.writeInt32BE(4000, 12)
+    request.writeInt32BE(sessionTimeoutMs, 12)
     request.writeBigInt64BE(id, 16)
     request.writeInt32BE(16, 24)
     password.copy(request, 28)

@@ -25,6 +25,7 @@ export interface MemberOptions {
 /** A session that a kill left behind holds the broker's znode so long at most; Apache Kafka does not start meanwhile. */
 const LONGEST_SESSION_MS = 20_000
 const READY_TIMEOUT_MS = 90_000
+const END_TIMEOUT_MS = 90_000
 
 const jvm = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
 
@@ -151,12 +152,17 @@ export class ClusterMember {
   /** SIGTERM, and waits for the end: controlled shutdown. Gives the exit code; null when a signal ended it. */
   async shutDown(): Promise<number | null> {
     this.#process!.kill('SIGTERM')
-    return ended(this.#process!)
+    return this.exitCode()
   }
 
-  /** Waits for the end of a process that ends by itself; null when a signal ended it. */
-  exitCode(): Promise<number | null> {
-    return ended(this.#process!)
+  /** Waits for the end of a process that ends by itself, and fails after a while; null when a signal ended it. */
+  async exitCode(): Promise<number | null> {
+    await eventually(`broker ${this.brokerId} ends`, () => !this.isRunning, END_TIMEOUT_MS).catch(
+      (error: unknown) => {
+        throw new Error(`broker ${this.brokerId} (${this.#kind}):\n${this.tail()}`, { cause: error })
+      },
+    )
+    return this.#process!.exitCode
   }
 
   freeze(): void {
