@@ -26,6 +26,7 @@ import { handleDeleteTopics } from './handlers/20-delete-topics.ts'
 import { handleDeleteRecords } from './handlers/21-delete-records.ts'
 import { handleInitProducerId } from './handlers/22-init-producer-id.ts'
 import { handleOffsetForLeaderEpoch } from './handlers/23-offset-for-leader-epoch.ts'
+import { handleWriteTxnMarkers } from './handlers/27-write-txn-markers.ts'
 import { handleDescribeConfigs } from './handlers/32-describe-configs.ts'
 import { handleAlterConfigs } from './handlers/33-alter-configs.ts'
 import { handleAlterReplicaLogDirs } from './handlers/34-alter-replica-log-dirs.ts'
@@ -39,6 +40,7 @@ import { handleListPartitionReassignments } from './handlers/46-list-partition-r
 import { handleOffsetDelete } from './handlers/47-offset-delete.ts'
 import { handleAlterPartition } from './handlers/56-alter-partition.ts'
 import { handleDescribeCluster } from './handlers/60-describe-cluster.ts'
+import { handleDescribeProducers } from './handlers/61-describe-producers.ts'
 import { handleAllocateProducerIds } from './handlers/67-allocate-producer-ids.ts'
 
 // A row's handler fits its own API's messages; the table as a whole forgets which.
@@ -78,6 +80,7 @@ const handlers = new Map<number, AnyHandler>([
   [21, handleDeleteRecords],
   [22, handleInitProducerId],
   [23, handleOffsetForLeaderEpoch],
+  [27, handleWriteTxnMarkers],
   [32, handleDescribeConfigs],
   [33, handleAlterConfigs],
   [34, handleAlterReplicaLogDirs],
@@ -91,6 +94,7 @@ const handlers = new Map<number, AnyHandler>([
   [47, handleOffsetDelete],
   [56, amongBrokers(handleAlterPartition)],
   [60, handleDescribeCluster],
+  [61, handleDescribeProducers],
   [67, amongBrokers(handleAllocateProducerIds)],
 ])
 

@@ -9,18 +9,21 @@ import {
   DEFAULT_GROUP_COORDINATOR_CONFIG,
   type GroupCoordinatorConfig,
 } from '../coordinator/groups/config.ts'
+import { andThen } from '../coordinator/later.ts'
 import type { CoordinationSession } from '../env/coordination.ts'
 import type { Env } from '../env/env.ts'
 import type { LogDirLocks } from '../log/log-dir-locks.ts'
 import type { CleanerSettings } from '../log/cleaner/log-cleaner.ts'
 import { createLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
-import { errorName } from '../protocol/error-codes.ts'
+import { errorName, ErrorCode } from '../protocol/error-codes.ts'
+import { NO_SEQUENCE } from '../protocol/record-batch.ts'
 import { ReplicaManager } from '../replication/replica-manager.ts'
 import { advertisedApis } from './api-table.ts'
 import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
 import { ConfigAdmin } from './config/config-admin.ts'
 import { confirmSession } from './confirm-session.ts'
+import { ConnectionOrder } from './connection-order.ts'
 import { ControlPlane, localChannel } from './control-plane.ts'
 import { ControllerChannel } from './controller-channel.ts'
 import { FetchSessionCache } from './fetch-sessions.ts'
@@ -35,15 +38,21 @@ import { ReplicatedLog } from './replicated-log.ts'
 import type { Services } from './services.ts'
 import { TopicConfigs } from './topic-configs.ts'
 import { OFFSETS_TOPIC } from './topic-names.ts'
+import { TxnCoordinatorChannel } from './txn-coordinator-channel.ts'
+import { TxnMarkers } from './txn-markers.ts'
+import { TxnVerification } from './txn-verification.ts'
 
 const UNCLEAN_ELECTION = 'unclean.leader.election.enable'
 /** Kafka's socket.connection.setup.timeout.ms, which its brokers take by default. */
 const CONNECT_TIMEOUT_MS = 10_000
+/** The version that knows TRANSACTION_ABORTABLE. */
+const TXN_OFFSET_COMMIT_OF_ABORTABLE = 4
 
 export interface Parts {
   readonly services: Services
   readonly controller: Controller
   readonly toController: ControllerChannel
+  readonly toTxnCoordinators: TxnCoordinatorChannel
   readonly topicConfigs: TopicConfigs
   readonly groups: GroupCoordinator
   readonly logs: LogManager
@@ -173,7 +182,22 @@ export function buildParts(
     validateTopicConfigs,
     settings,
   })
-  const groups = buildGroups(config, env, { metadata, replicas, topics })
+  const toTxnCoordinators = new TxnCoordinatorChannel({
+    env,
+    brokerId,
+    metadata,
+    local: null,
+    listenerName,
+    requestTimeoutMs: config.get('request.timeout.ms'),
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  })
+  const txnVerification = new TxnVerification({
+    isEnabled: () => config.get('transaction.partition.verification.enable'),
+    channel: toTxnCoordinators,
+  })
+  const groups = buildGroups(config, env, { metadata, replicas, topics, txnVerification })
+  const timeoutMs = (): number => config.get('request.timeout.ms')
+  const txnMarkers = new TxnMarkers({ clock, timers, replicas, groups, timeoutMs })
   const configAdmin = new ConfigAdmin({
     session,
     config,
@@ -213,13 +237,26 @@ export function buildParts(
     replicas,
     leaderQuota: leaderQuota(config, env, { brokerId, topicConfigs }),
     groups,
+    txnMarkers,
+    txnVerification,
+    connectionOrder: new ConnectionOrder(),
     producerIds,
     fetchSessions,
     conversions,
     advertisedApis,
   }
   const { internalTopic } = settings
-  return { services, controller, toController, topicConfigs, groups, logs, configAdmin, internalTopic }
+  return {
+    services,
+    controller,
+    toController,
+    toTxnCoordinators,
+    topicConfigs,
+    groups,
+    logs,
+    configAdmin,
+    internalTopic,
+  }
 }
 
 /** The controller's ways to brokers: a function call to its own, a connection to any other. */
@@ -330,9 +367,14 @@ function groupConfig(config: BrokerConfig): GroupCoordinatorConfig {
 function buildGroups(
   config: BrokerConfig,
   env: Env,
-  parts: { metadata: MetadataCache; replicas: ReplicaManager; topics: TopicAdmin },
+  parts: {
+    metadata: MetadataCache
+    replicas: ReplicaManager
+    topics: TopicAdmin
+    txnVerification: TxnVerification
+  },
 ): GroupCoordinator {
-  const { metadata, replicas, topics } = parts
+  const { metadata, replicas, topics, txnVerification } = parts
   const ensureTopic = async (): Promise<number> => {
     const known = metadata.topic(OFFSETS_TOPIC)
     if (known) return known.partitions.length
@@ -356,5 +398,12 @@ function buildGroups(
     log,
     config: groupConfig(config),
     metadata: { partitionCount: (topic) => metadata.topic(topic)?.partitions.length },
+    verifyTransaction: (index, transaction, apiVersion) => {
+      const partition = replicas.get(OFFSETS_TOPIC, index)
+      if (partition === undefined) return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, guard: null }
+      const batches = [{ partition, sequence: NO_SEQUENCE }]
+      const knowsAbortable = apiVersion >= TXN_OFFSET_COMMIT_OF_ABORTABLE
+      return andThen(txnVerification.verify(transaction, batches, knowsAbortable), ([verified]) => verified)
+    },
   })
 }

@@ -117,6 +117,7 @@ export class Broker {
       undo.push(() => parts.groups.stop())
       undo.push(() => parts.controller.stop())
       undo.push(() => parts.toController.stop())
+      undo.push(() => parts.toTxnCoordinators.stop())
       await join(config, { membership, parts, listeners, server, isAlone })
       await createTopics(parts, options.topics ?? [])
       server.serve()
@@ -180,6 +181,7 @@ export class Broker {
     await this.server.stop()
     this.parts.groups.stop()
     this.parts.toController.stop()
+    this.parts.toTxnCoordinators.stop()
     // What waits for an ensemble that is away must not keep the broker from stopping.
     const { timers } = this.parts.services.env
     const patience = timers.after(session.isSound ? STOP_PATIENCE_MS : 0, () => void session.close())

@@ -1,11 +1,10 @@
 /** `__consumer_offsets` as the group coordinator uses it: replicated partitions of this broker. */
 import type { Timers } from '../env/env.ts'
-import type { AppendResult, CoordinatorLog } from '../coordinator/coordinator-log.ts'
+import type { AppendResult, AppendWishes, CoordinatorLog } from '../coordinator/coordinator-log.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
 import { batchSize, lastOffset } from '../protocol/record-batch.ts'
-import type { Partition } from '../replication/partition.ts'
 import type { ReplicaManager } from '../replication/replica-manager.ts'
-import { waitUntilCommitted } from '../replication/wait.ts'
+import { committed } from './committed.ts'
 
 const READ_BYTES = 1 << 20
 
@@ -29,17 +28,19 @@ export class ReplicatedLog implements CoordinatorLog {
     return this.options.ensureTopic()
   }
 
-  append(index: number, batch: Buffer): AppendResult {
+  append(index: number, batch: Buffer, wishes: AppendWishes = {}): AppendResult {
     const partition = this.options.replicas.get(this.options.topic, index)
     if (!partition) return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, baseOffset: -1, committed: null }
-    const outcome = partition.append(batch, 'coordinator', -1)
+    const outcome = partition.append(batch, 'coordinator', -1, wishes.guard)
     if (outcome.error !== ErrorCode.NONE || !('firstOffset' in outcome)) {
       return { error: outcome.error, baseOffset: -1, committed: null }
     }
+    const { timers, commitTimeoutMs } = this.options
+    const { firstOffset, lastOffset: last } = outcome
     return {
       error: ErrorCode.NONE,
-      baseOffset: outcome.firstOffset,
-      committed: this.committed(partition, outcome.lastOffset),
+      baseOffset: firstOffset,
+      committed: committed(timers, partition, last, wishes.timeoutMs ?? commitTimeoutMs),
     }
   }
 
@@ -63,21 +64,5 @@ export class ReplicatedLog implements CoordinatorLog {
         slice.release()
       }
     }
-  }
-
-  /** null when it is committed (and flushed, where the topic asks for it) already. */
-  private committed(partition: Partition, last: number): Promise<number> | null {
-    const { log } = partition
-    if (partition.highWatermark > last && !log.flushDue) return null
-    const flushed = log.flushDue
-      ? log.flush().then(
-          () => ErrorCode.NONE,
-          () => ErrorCode.KAFKA_STORAGE_ERROR,
-        )
-      : Promise.resolve(ErrorCode.NONE)
-    // Both at once. The waiting begins now: an epoch later the offset may be that of another record.
-    const { timers, commitTimeoutMs } = this.options
-    const committed = waitUntilCommitted(timers, partition, last + 1, commitTimeoutMs)
-    return Promise.all([flushed, committed]).then(([flushError, error]) => flushError || error)
   }
 }

@@ -12,7 +12,10 @@ import type { MetadataCache } from './metadata-cache.ts'
 import type { Controller } from '../controller/controller.ts'
 import type { TopicAdmin } from '../controller/topic-admin.ts'
 import type { FetchSessionCache } from './fetch-sessions.ts'
+import type { ConnectionOrder } from './connection-order.ts'
 import type { ProducerIds } from './producer-ids.ts'
+import type { TxnMarkers } from './txn-markers.ts'
+import type { TxnVerification } from './txn-verification.ts'
 
 export interface Services {
   readonly env: Env
@@ -36,6 +39,11 @@ export interface Services {
   /** Of what throttled followers get. */
   readonly leaderQuota: ReplicationQuota
   readonly groups: GroupCoordinator
+  /** Ends transactions in the partitions that this broker leads. */
+  readonly txnMarkers: TxnMarkers
+  /** Asks the coordinators of transactions whether these include a partition. */
+  readonly txnVerification: TxnVerification
+  readonly connectionOrder: ConnectionOrder
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessionCache
   readonly conversions: MessageConversions

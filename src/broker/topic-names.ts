@@ -2,7 +2,7 @@
 import { OFFSETS_TOPIC, TRANSACTIONS_TOPIC, topicNameFault } from '../controller/topic-names.ts'
 import type { RequestContext } from './services.ts'
 
-export { OFFSETS_TOPIC, topicNameFault }
+export { OFFSETS_TOPIC, topicNameFault, TRANSACTIONS_TOPIC }
 
 export function isInternalTopic(name: string): boolean {
   return name === OFFSETS_TOPIC || name === TRANSACTIONS_TOPIC

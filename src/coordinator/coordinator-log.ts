@@ -7,9 +7,21 @@ export interface CoordinatorLog {
    * error code; nothing was written when it is not 0. `committed` resolves to a Kafka error code once the high watermark
    * has passed the batch (0), or will not in time; null: it has passed already. Promises of one partition resolve in order.
    */
-  append(partition: number, batch: Buffer): AppendResult
+  append(partition: number, batch: Buffer, wishes?: AppendWishes): AppendResult
   /** Whole batches from the log start to the log end, in order; each buffer is borrowed until the next iteration. */
   read(partition: number): Iterable<Buffer>
+}
+
+export interface AppendWishes {
+  /** How long the in-sync set may take, where it is not the topic's own time. */
+  readonly timeoutMs?: number
+  /** Of a transactional batch, where the coordinator of transactions has been asked: null: there was no need. */
+  readonly guard?: AppendGuard | null
+}
+
+/** The log's (VerificationGuard): which object it is counts. */
+export interface AppendGuard {
+  readonly producerId: number
 }
 
 export interface AppendResult {

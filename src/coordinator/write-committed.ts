@@ -1,35 +1,50 @@
 /** How coordinators write: appended at once, applied when it is committed. */
 import { ErrorCode } from '../protocol/error-codes.ts'
 import * as batch from '../protocol/record-batch.ts'
-import type { CoordinatorLog } from './coordinator-log.ts'
+import type { AppendWishes, CoordinatorLog } from './coordinator-log.ts'
 import type { Later } from './later.ts'
 
-export interface CommittedWrite {
+interface Target {
   readonly partition: number
-  readonly records: readonly { readonly key: Buffer; readonly value: Buffer | null }[]
-  readonly timestampMs: number
+  readonly wishes?: AppendWishes
   /** Whether the partition is still the one that was written to. Where it is not, nothing is applied. */
   isCurrent(): boolean
   /** `baseOffset` is that of the first record. */
   apply(baseOffset: number): void
 }
 
-/**
- * Appends the records as one batch and applies them once they are committed. Gives the log's error code, at once where the
- * log commits at once, or did not take them; NOT_LEADER_OR_FOLLOWER where the partition has gone meanwhile.
- */
+export interface CommittedWrite extends Target {
+  readonly records: readonly { readonly key: Buffer; readonly value: Buffer | null }[]
+  readonly timestampMs: number
+  /** Of a producer's transaction. */
+  readonly producer?: { readonly producerId: number; readonly producerEpoch: number }
+}
+
+/** Appends the records as one batch: see `appendCommitted`. */
 export function writeCommitted(log: CoordinatorLog, write: CommittedWrite): Later<number> {
-  const { partition, timestampMs } = write
+  const { timestampMs, producer } = write
   const records = write.records.map(({ key, value }) => ({ timestampMs, key, value }))
-  const { error, baseOffset, committed } = log.append(partition, batch.buildBatch({ records }))
+  const input = producer === undefined ? { records } : { records, ...producer, ...IN_TRANSACTION }
+  return appendCommitted(log, batch.buildBatch(input), write)
+}
+
+/** Kafka's coordinators number no records, but begin at 0. */
+const IN_TRANSACTION = { transactional: true, baseSequence: 0 } as const
+
+/**
+ * Appends a batch and applies it once it is committed. Gives the log's error code, at once where the log commits at once, or
+ * did not take it; NOT_LEADER_OR_FOLLOWER where the partition has gone meanwhile.
+ */
+export function appendCommitted(log: CoordinatorLog, bytes: Buffer, target: Target): Later<number> {
+  const { error, baseOffset, committed } = log.append(target.partition, bytes, target.wishes)
   if (error !== ErrorCode.NONE) return error
   if (committed === null) {
-    write.apply(baseOffset)
+    target.apply(baseOffset)
     return ErrorCode.NONE
   }
   return committed.then((outcome) => {
-    if (!write.isCurrent()) return ErrorCode.NOT_LEADER_OR_FOLLOWER
-    if (outcome === ErrorCode.NONE) write.apply(baseOffset)
+    if (!target.isCurrent()) return ErrorCode.NOT_LEADER_OR_FOLLOWER
+    if (outcome === ErrorCode.NONE) target.apply(baseOffset)
     return outcome
   })
 }

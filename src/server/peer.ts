@@ -113,14 +113,19 @@ export class Peer {
    * UNREACHABLE where there is none.
    */
   async negotiate(api: AnyApi): Promise<number> {
+    const version = await this.commonVersion(api)
+    if (version < 0)
+      throw this.#error('UNREACHABLE', `it speaks no version of ${api.name} that is spoken here`)
+    return version
+  }
+
+  /** As `negotiate`, of the versions from `lowest` on; -1 where there is none. */
+  async commonVersion(api: AnyApi, lowest: number = api.versions[0]): Promise<number> {
     const ranges = await this.#peerVersions()
     const range = ranges.get(api.key)
-    const version = range === undefined ? -1 : Math.min(range[1], api.versions[1])
-    if (range === undefined || version < Math.max(range[0], api.versions[0])) {
-      const spoken = range === undefined ? 'not at all' : `in versions ${range[0]} to ${range[1]} only`
-      throw this.#error('UNREACHABLE', `it speaks ${api.name} ${spoken}`)
-    }
-    return version
+    if (range === undefined) return -1
+    const version = Math.min(range[1], api.versions[1])
+    return version < Math.max(range[0], lowest) ? -1 : version
   }
 
   /**

@@ -3,7 +3,10 @@ import type { Clock, Logger, Random, Timer, Timers } from '../../src/env/env.ts'
 import type { AppendResult, CoordinatorLog } from '../../src/coordinator/coordinator-log.ts'
 import { DEFAULT_GROUP_COORDINATOR_CONFIG } from '../../src/coordinator/groups/config.ts'
 import type { GroupCoordinatorConfig } from '../../src/coordinator/groups/config.ts'
-import { GroupCoordinator } from '../../src/coordinator/groups/group-coordinator.ts'
+import {
+  GroupCoordinator,
+  type GroupCoordinatorParts,
+} from '../../src/coordinator/groups/group-coordinator.ts'
 import * as batch from '../../src/protocol/record-batch.ts'
 
 interface Task {
@@ -177,6 +180,8 @@ export interface WorldOptions {
   readonly time?: FakeTime
   readonly elect?: boolean
   readonly seed?: number
+  /** Every transaction includes every partition unless told otherwise. */
+  readonly verifyTransaction?: GroupCoordinatorParts['verifyTransaction']
 }
 
 /** One partition, no initial rebalance delay, topics `orders` and `clicks` of 4 partitions. */
@@ -202,6 +207,7 @@ export function world(options: WorldOptions = {}): World {
     log,
     config,
     metadata: { partitionCount: (topic) => topics.get(topic) },
+    verifyTransaction: options.verifyTransaction ?? (() => ({ error: 0, guard: undefined })),
   })
   groups.start()
   if (options.elect !== false) {

@@ -2,7 +2,8 @@
  * Produce 0-11: appends one magic-2 batch per partition; up to v2 message sets of format 0 or 1 too, which are converted.
  * acks 0 sends no reply and closes the connection on an error, 1 answers when the leader has written, -1 when the
  * in-sync set has. v7 allows zstd, v8 adds record errors, v10 names the current leader (KIP-951).
- * v1 tells a throttle time, v2 the log append time. Not here: transactional batches.
+ * v1 tells a throttle time, v2 the log append time, v11 knows TRANSACTION_ABORTABLE. Transactional batches are of one
+ * producer; where their transaction is not open in a partition yet, its coordinator is asked (../produce-in-transaction.ts).
  */
 import type { AppendOutcome } from '../../log/types.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
@@ -11,7 +12,16 @@ import type { ProduceRequest, ProduceResponse } from '../../protocol/messages/00
 import type { Partition } from '../../replication/partition.ts'
 import { waitUntilCommitted } from '../../replication/wait.ts'
 import { nodeEndpointsFor } from '../leader-hints.ts'
+import {
+  appendVerified,
+  hasTransactionalRecords,
+  transactionOf,
+  type Refusal,
+  type Verdicts,
+  verificationRefusal,
+} from '../produce-in-transaction.ts'
 import { isInternalTopic, mayWriteInternalTopics } from '../topic-names.ts'
+import type { Verified } from '../txn-verification.ts'
 import { CloseConnection, type RequestContext, type Services } from '../services.ts'
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
@@ -20,7 +30,6 @@ type PartitionResponse = Writable<TopicResponse['partitionResponses'][number]>
 type TopicReplies = { name: string; partitionResponses: PartitionResponse[] }[]
 
 const ZSTD = 4
-const TRANSACTIONAL = 0x10
 const MAGIC_BYTE = 16
 const MAGIC_V2 = 2
 /** In batches of magic 2. */
@@ -48,20 +57,48 @@ export function handleProduce(
   request: ProduceRequest,
   context: RequestContext,
 ): ProduceResponse | null | Promise<ProduceResponse | null> {
+  if (!hasTransactionalRecords(request)) return appendAll(services, request, context)
+  const transaction = transactionOf(request)
+  if (typeof transaction === 'number') return refuseAll(request, transaction)
+  return appendVerified(services, { request, context, transaction }, appendAll)
+}
+
+/** `verdicts`: on the partitions of a transaction, where their coordinator had to be asked. */
+function appendAll(
+  services: Services,
+  request: ProduceRequest,
+  context: RequestContext,
+  verdicts?: Verdicts,
+): ProduceResponse | null | Promise<ProduceResponse | null> {
   const pending: Pending = []
   const responses: TopicReplies = []
   for (const topic of request.topicData) {
     const partitionResponses: PartitionResponse[] = []
     for (const { index, records } of topic.partitionData) {
-      const refused = refusal(services, request, context, { topic: topic.name, index, records })
+      const refused =
+        refusal(services, request, context, { topic: topic.name, index, records }) ??
+        verificationRefusal(verdicts, records)
       const partition = services.replicas.get(topic.name, index)
       if (refused) partitionResponses.push(failure(index, refused.error, refused.message))
       else if (context.apiVersion < FIRST_VERSION_OF_BATCHES && !hasWholeMessage(records!))
         partitionResponses.push(nothingAppended(partition!))
-      else partitionResponses.push(append(services, partition!, records!, request, pending))
+      else
+        partitionResponses.push(
+          append(services, partition!, records!, { request, pending, guard: verdicts?.get(records)?.guard }),
+        )
     }
     responses.push({ name: topic.name, partitionResponses })
   }
+  return whenDone(services, request, context, responses, pending)
+}
+
+function whenDone(
+  services: Services,
+  request: ProduceRequest,
+  context: RequestContext,
+  responses: TopicReplies,
+  pending: Pending,
+): ProduceResponse | null | Promise<ProduceResponse | null> {
   const finish = (): ProduceResponse | null => {
     if (request.acks !== 0) return withLeaderHints(services, context, responses)
     const failed = responses
@@ -75,9 +112,18 @@ export function handleProduce(
   return pending.length === 0 ? finish() : Promise.all(pending).then(finish)
 }
 
-interface Refusal {
-  readonly error: number
-  readonly message: string
+/** What is wrong with the request as a whole is wrong with all of it. */
+function refuseAll(request: ProduceRequest, error: number): ProduceResponse {
+  const message =
+    error === ErrorCode.INVALID_PRODUCER_ID_MAPPING
+      ? 'the transactional records are of more than one producer'
+      : 'transactional records need a transactional id'
+  if (request.acks === 0) throw new CloseConnection(`Produce with acks=0 failed: ${message}`)
+  const responses = request.topicData.map(({ name, partitionData }) => ({
+    name,
+    partitionResponses: partitionData.map(({ index }) => failure(index, error, message)),
+  }))
+  return { responses }
 }
 
 const NO_BATCH: Refusal = {
@@ -118,13 +164,6 @@ function refusal(
   if (isInternalTopic(topic) && !mayWriteInternalTopics(context)) {
     return { error: ErrorCode.INVALID_TOPIC_EXCEPTION, message: `${topic} is written by the broker only` }
   }
-  if (request.transactionalId !== null) {
-    return { error: ErrorCode.INVALID_TXN_STATE, message: 'transactions are not supported by this version' }
-  }
-  if (records![MAGIC_BYTE] === MAGIC_V2 && records![ATTRIBUTES_LOW_BYTE] & TRANSACTIONAL) {
-    const message = 'transactional records need a transactional id'
-    return { error: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, message }
-  }
   if (!services.replicas.get(topic, index)) {
     return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, message: 'this broker does not host the partition' }
   }
@@ -135,10 +174,9 @@ function append(
   services: Services,
   partition: Partition,
   records: Buffer,
-  request: ProduceRequest,
-  pending: Pending,
+  { request, pending, guard }: { request: ProduceRequest; pending: Pending; guard: Verified['guard'] },
 ): PartitionResponse {
-  const outcome = partition.append(records, 'client', request.acks)
+  const outcome = partition.append(records, 'client', request.acks, guard)
   if (outcome.error !== ErrorCode.NONE) return failureOf(partition, outcome)
   const { firstOffset, lastOffset, logAppendTimeMs, convertedRecords } = outcome as Appended
   services.conversions.add(partition.topic, 'produceMessageConversions', convertedRecords)

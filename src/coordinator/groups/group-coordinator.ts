@@ -2,11 +2,16 @@
  * The groups that this broker coordinates: one method for each API. Each finds the group, lets a decision be made on it,
  * and has the runtime carry it out. A reply that is there at once is returned as it is, any other as a promise.
  */
+import type { EndMarkerInput } from '../../protocol/end-marker.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type { HeartbeatRequest, HeartbeatResponse } from '../../protocol/messages/12-heartbeat.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from '../../protocol/messages/11-join-group.ts'
 import type { LeaveGroupRequest, LeaveGroupResponse } from '../../protocol/messages/13-leave-group.ts'
 import type { OffsetCommitRequest, OffsetCommitResponse } from '../../protocol/messages/08-offset-commit.ts'
+import type {
+  TxnOffsetCommitRequest,
+  TxnOffsetCommitResponse,
+} from '../../protocol/messages/28-txn-offset-commit.ts'
 import type { OffsetDeleteRequest, OffsetDeleteResponse } from '../../protocol/messages/47-offset-delete.ts'
 import type { SyncGroupRequest, SyncGroupResponse } from '../../protocol/messages/14-sync-group.ts'
 import { CoordinatorTopic } from '../coordinator-topic.ts'
@@ -29,11 +34,17 @@ import {
 } from './group-admin.ts'
 import type { GroupDescription, ListedGroup } from './group-admin.ts'
 import { GroupRuntime, OFFSETS_TOPIC } from './group-runtime.ts'
-import type { GroupRuntimeParts } from './group-runtime.ts'
+import type { CommittingProducer, GroupRuntimeParts } from './group-runtime.ts'
 import { heartbeat } from './heartbeat.ts'
 import { joinGroup } from './join-group.ts'
 import { leaveGroup } from './leave-group.ts'
-import { checkOffsetCommit, expiredOffsets, fetchOffset, offsetRecord } from './offsets.ts'
+import {
+  checkOffsetCommit,
+  checkTxnOffsetCommit,
+  expiredOffsets,
+  fetchOffset,
+  offsetRecord,
+} from './offsets.ts'
 import type { FetchedOffset, OffsetToCommit } from './offsets.ts'
 import { failedJoin, failedSync } from './rebalance.ts'
 import type { GroupRecord } from './records.ts'
@@ -49,6 +60,19 @@ export interface GroupCoordinatorParts extends GroupRuntimeParts {
     /** undefined for a topic that does not exist. */
     partitionCount(topic: string): number | undefined
   }
+  /**
+   * Whether the producer's transaction includes a partition of `__consumer_offsets`: an error code, and what an append to it
+   * needs (AppendWishes.guard). `apiVersion`: of TxnOffsetCommit, which from 4 on knows TRANSACTION_ABORTABLE.
+   */
+  verifyTransaction(
+    partition: number,
+    transaction: {
+      readonly transactionalId: string
+      readonly producerId: number
+      readonly producerEpoch: number
+    },
+    apiVersion: number,
+  ): Later<{ readonly error: number; readonly guard: CommittingProducer['guard'] }>
 }
 
 /** Of a request: what the group coordinator needs to know besides the message. */
@@ -203,8 +227,21 @@ export class GroupCoordinator {
   }
 
   offsetCommit(request: OffsetCommitRequest): Later<OffsetCommitResponse> {
+    return this.#commitAll(request.topics, (tasks) => this.#commit(request, tasks))
+  }
+
+  /** Offsets of a producer's transaction: they count when it is committed (KIP-98). */
+  txnOffsetCommit(request: TxnOffsetCommitRequest, caller: Caller): Later<TxnOffsetCommitResponse> {
+    return this.#commitAll(request.topics, (tasks) => this.#commitInTransaction(request, caller, tasks))
+  }
+
+  /** `commit` gives the error for all offsets of partitions that exist. */
+  #commitAll(
+    topics: readonly { readonly name: string; readonly partitions: readonly OffsetToCommit[] }[],
+    commit: (tasks: readonly CommitTask[]) => Later<number>,
+  ): Later<{ topics: { name: string; partitions: CommitAnswer[] }[] }> {
     const accepted: CommitTask[] = []
-    const topics = request.topics.map(({ name, partitions }) => {
+    const answered = topics.map(({ name, partitions }) => {
       const count = this.#parts.metadata.partitionCount(name) ?? 0
       const answers = partitions.map((offset) => {
         const { partitionIndex } = offset
@@ -218,10 +255,10 @@ export class GroupCoordinator {
       })
       return { name, partitions: answers }
     })
-    const outcome = accepted.length === 0 ? ErrorCode.NONE : this.#commit(request, accepted)
+    const outcome = accepted.length === 0 ? ErrorCode.NONE : commit(accepted)
     return andThen(outcome, (error) => {
       for (const { answer } of accepted) if (answer.errorCode === ErrorCode.NONE) answer.errorCode = error
-      return { topics }
+      return { topics: answered }
     })
   }
 
@@ -235,9 +272,40 @@ export class GroupCoordinator {
     const group = this.#runtime.groupFor(partition, groupId)
     if (group === undefined) return ErrorCode.COORDINATOR_NOT_AVAILABLE
     const { memberId, groupInstanceId } = request
-    const { wallMs, nowMs } = this.#runtime
+    const { nowMs } = this.#runtime
     const error = checkOffsetCommit(group, { memberId, groupInstanceId, generationId }, nowMs)
     if (error !== ErrorCode.NONE) return error
+    return this.#store(partition, group, this.#offsetRecords(groupId, tasks, retentionMs))
+  }
+
+  /** As `#commit`. The first time, the transaction's coordinator is asked whether it knows (KIP-890). */
+  #commitInTransaction(
+    request: TxnOffsetCommitRequest,
+    { apiVersion }: Caller,
+    tasks: readonly CommitTask[],
+  ): Later<number> {
+    const { groupId, producerId, producerEpoch } = request
+    const asked = this.#partitionOf(groupId)
+    if (typeof asked === 'number') return asked
+    const verified = this.#parts.verifyTransaction(asked.index, request, apiVersion)
+    return andThen(verified, ({ error: refused, guard }) => {
+      if (refused !== ErrorCode.NONE) return commitStoreError(refused)
+      const partition = this.#partitionOf(groupId)
+      if (typeof partition === 'number') return partition
+      const group = this.#runtime.groupFor(partition, groupId)
+      if (group === undefined) return ErrorCode.COORDINATOR_NOT_AVAILABLE
+      const error = checkTxnOffsetCommit(group, request)
+      if (error !== ErrorCode.NONE) {
+        this.#runtime.settle(partition, group)
+        return error
+      }
+      const records = this.#offsetRecords(groupId, tasks, NO_RETENTION)
+      return this.#store(partition, group, records, { producerId, producerEpoch, guard })
+    })
+  }
+
+  #offsetRecords(groupId: string, tasks: readonly CommitTask[], retentionMs: number): GroupRecord[] {
+    const { wallMs } = this.#runtime
     const records: GroupRecord[] = []
     for (const { topic, offset, answer } of tasks) {
       if ((offset.committedMetadata?.length ?? 0) > this.#parts.config.offsetMetadataMaxBytes) {
@@ -246,12 +314,33 @@ export class GroupCoordinator {
         records.push(offsetRecord(groupId, topic, offset, { wallMs, retentionMs }))
       }
     }
+    return records
+  }
+
+  #store(
+    partition: GroupPartition,
+    group: Group,
+    records: readonly GroupRecord[],
+    producer?: CommittingProducer,
+  ): Later<number> {
     const outcome =
-      records.length === 0 ? ErrorCode.NONE : this.#runtime.write(partition, group, records, wallMs)
+      records.length === 0
+        ? ErrorCode.NONE
+        : this.#runtime.write(partition, group, records, this.#runtime.wallMs, producer)
     return andThen(outcome, (failure) => {
       this.#runtime.settle(partition, group)
       return commitStoreError(failure)
     })
+  }
+
+  /**
+   * A marker for a partition of `__consumer_offsets`. Gives the log's error code once it is committed and what it decides has
+   * taken effect. While the partition is loaded: NOT_LEADER_OR_FOLLOWER, which a coordinator of transactions tries again.
+   */
+  endTransaction(index: number, ending: EndMarkerInput, timeoutMs: number): Later<number> {
+    const partition = this.#running ? this.#runtime.partitions.active(index) : undefined
+    if (partition === undefined) return ErrorCode.NOT_LEADER_OR_FOLLOWER
+    return this.#runtime.endTransaction(partition, ending, timeoutMs)
   }
 
   /** `topics` null: everything that the group has committed. */
@@ -410,10 +499,17 @@ export class GroupCoordinator {
   }
 }
 
+const NO_RETENTION = -1
+
+interface CommitAnswer {
+  readonly partitionIndex: number
+  errorCode: number
+}
+
 interface CommitTask {
   readonly topic: string
   readonly offset: OffsetToCommit
-  readonly answer: { partitionIndex: number; errorCode: number }
+  readonly answer: CommitAnswer
 }
 
 /** Before version 7 the protocol name cannot be null. */

@@ -4,12 +4,13 @@
  */
 import type { Clock, Logger, Random, Timers } from '../../env/env.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
+import { endMarkerBatch, type EndMarkerInput } from '../../protocol/end-marker.ts'
 import { MalformedMessageError } from '../../protocol/reader.ts'
 import * as batch from '../../protocol/record-batch.ts'
 import { CoordinatedPartitions } from '../coordinated-partitions.ts'
-import type { CoordinatorLog } from '../coordinator-log.ts'
+import type { AppendWishes, CoordinatorLog } from '../coordinator-log.ts'
 import type { Later } from '../later.ts'
-import { writeCommitted } from '../write-committed.ts'
+import { appendCommitted, writeCommitted } from '../write-committed.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
 import type { Group } from './group.ts'
 import { GroupTimers } from './group-timers.ts'
@@ -26,6 +27,14 @@ export interface GroupRuntimeParts {
   readonly logger: Logger
   readonly log: CoordinatorLog
   readonly config: GroupCoordinatorConfig
+}
+
+/** A producer that commits offsets in its transaction. */
+export interface CommittingProducer {
+  readonly producerId: number
+  readonly producerEpoch: number
+  /** See AppendWishes. */
+  readonly guard: AppendWishes['guard']
 }
 
 export const OFFSETS_TOPIC = '__consumer_offsets'
@@ -102,21 +111,24 @@ export class GroupRuntime {
 
   /**
    * Appends records and replays them once they are committed. Gives the log's error code, at once where the log commits at
-   * once. Until then the offsets in it count as pending.
+   * once. Until then the offsets in it count as pending; those of a producer's transaction, until that has ended.
    */
   write(
     partition: GroupPartition,
     group: Group,
     records: readonly GroupRecord[],
     wallMs: number,
+    producer?: CommittingProducer,
   ): Later<number> {
     const outcome = writeCommitted(this.#parts.log, {
-      partition: partition.index,
+      ...this.#target(partition),
       records: records.map(encodeRecord),
       timestampMs: wallMs,
-      isCurrent: () => this.partitions.active(partition.index) === partition,
+      producer,
+      wishes: producer,
       apply: (baseOffset) => {
-        for (let i = 0; i < records.length; i++) replay(partition, records[i], baseOffset + i)
+        for (let i = 0; i < records.length; i++)
+          replay(partition, records[i], baseOffset + i, producer?.producerId)
       },
     })
     if (typeof outcome === 'number') return outcome
@@ -125,6 +137,30 @@ export class GroupRuntime {
       countInFlight(group, records, -1)
       return error
     })
+  }
+
+  /**
+   * Ends a producer's transaction in a partition: what it has committed counts, or is dropped, when the marker is committed.
+   * Gives the log's error code.
+   */
+  endTransaction(partition: GroupPartition, ending: EndMarkerInput, timeoutMs: number): Later<number> {
+    const marker = endMarkerBatch(ending, this.wallMs)
+    return appendCommitted(this.#parts.log, marker, {
+      ...this.#target(partition),
+      wishes: { timeoutMs },
+      apply: () => {
+        const groups = partition.openTransactions.get(ending.producerId) ?? []
+        this.#replayBatch(partition, marker, 0)
+        for (const group of groups) this.settle(partition, group)
+      },
+    })
+  }
+
+  #target(partition: GroupPartition) {
+    return {
+      partition: partition.index,
+      isCurrent: () => this.partitions.active(partition.index) === partition,
+    }
   }
 
   #later(partition: GroupPartition, group: Group, decide: (turn: Turn) => void): void {

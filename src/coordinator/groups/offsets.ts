@@ -20,12 +20,21 @@ export function checkOffsetCommit(group: Group, request: MemberOfGeneration, now
   return ErrorCode.NONE
 }
 
+/** Of a producer's transaction (KIP-447): before version 3 it does not say which member commits. */
+export function checkTxnOffsetCommit(group: Group, request: MemberOfGeneration): number {
+  if (group.isDead) return ErrorCode.COORDINATOR_NOT_AVAILABLE
+  const { generationId, memberId, groupInstanceId } = request
+  const saysNothing = generationId < 0 && memberId === '' && groupInstanceId === null
+  if (saysNothing || (generationId < 0 && group.state === 'Empty')) return ErrorCode.NONE
+  return checkMemberOfGeneration(group, request)
+}
+
 export interface OffsetToCommit {
   readonly partitionIndex: number
   readonly committedOffset: number
   readonly committedLeaderEpoch: number
-  /** -1: now. */
-  readonly commitTimestamp: number
+  /** -1, or left out: now. */
+  readonly commitTimestamp?: number
   readonly committedMetadata: string | null
 }
 
@@ -46,7 +55,7 @@ export function offsetRecord(
       offset: offset.committedOffset,
       leaderEpoch: expires ? -1 : offset.committedLeaderEpoch,
       metadata: offset.committedMetadata ?? '',
-      commitTimestamp: offset.commitTimestamp === -1 ? wallMs : offset.commitTimestamp,
+      commitTimestamp: (offset.commitTimestamp ?? -1) === -1 ? wallMs : offset.commitTimestamp!,
       expireTimestamp: expires ? wallMs + retentionMs : -1,
     },
   }

@@ -230,8 +230,9 @@ describe('what is refused', () => {
     expect((await produce(broker.client, topic, batch)).errorCode).toBe(
       ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     )
+    // Of a transaction that no coordinator knows.
     const reply = await produce(broker.client, topic, batch, { transactionalId: 't' })
-    expect(reply.errorCode).toBe(ErrorCode.INVALID_TXN_STATE)
+    expect(reply.errorCode).toBe(ErrorCode.NOT_ENOUGH_REPLICAS)
     expect((await fetch(broker.client, topic, 0, { isolationLevel: 1 })).lastStableOffset).toBe(0)
   })
 
