@@ -247,6 +247,9 @@ function writeTransactionState(log: ReplicaLog): void {
         transactionPartitions: status === 0 ? null : [{ topic: 'transactional', partitionIds: [0, 1] }],
         transactionLastUpdateTimestampMs: START_MS + status,
         transactionStartTimestampMs: status === 0 ? -1 : START_MS,
+        previousProducerId: -1,
+        nextProducerId: -1,
+        clientTransactionVersion: 0,
       },
     })
     put(log, buildBatch({ records: [{ timestampMs: START_MS + status, ...record }] }), 'coordinator')

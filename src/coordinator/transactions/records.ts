@@ -1,6 +1,9 @@
 /**
  * The records of `__transaction_state`, in Kafka's format (coordinators.md 3): keyed by the transactional id, the whole
  * state as the value, a value of null is a tombstone. Field names are those of Kafka's own schema.
+ *
+ * Written as Kafka 3.9 does, version 0; but version 1 where a client goes by transaction.version 2 (KIP-890), whose ids and
+ * epochs need the tagged fields of Kafka 4.0. Kafka 3.9 reads that, too, and passes over the tags.
  */
 import { versioned } from '../../protocol/compile.ts'
 import { array, int16, int32, int64, int8, schema, string } from '../../protocol/schema.ts'
@@ -27,6 +30,9 @@ const transactionLogValueSchema = schema({
     transactionLastUpdateTimestampMs: int64,
     /** -1 when no transaction has begun. */
     transactionStartTimestampMs: int64,
+    previousProducerId: int64.default(-1).tagged(0, 1),
+    nextProducerId: int64.default(-1).tagged(1, 1),
+    clientTransactionVersion: int16.tagged(2, 1),
   },
 })
 
@@ -34,8 +40,8 @@ const transactionLogKey = versioned(transactionLogKeySchema)
 const transactionLogValue = versioned(transactionLogValueSchema)
 
 const KEY_VERSION = 0
-/** What Kafka 3.9 writes; it reads 1 as well. */
-const VALUE_VERSION = 0
+const PLAIN_VALUE_VERSION = 0
+const TAGGED_VALUE_VERSION = 1
 
 export type TransactionLogValue = Decoded<typeof transactionLogValueSchema.fields>
 
@@ -60,7 +66,9 @@ export function encodeRecord({ transactionalId, value }: TransactionRecord): {
   value: Buffer | null
 } {
   const key = transactionLogKey.encode(KEY_VERSION, { transactionalId })
-  return { key, value: value && transactionLogValue.encode(VALUE_VERSION, value) }
+  if (value === null) return { key, value }
+  const version = value.clientTransactionVersion === 0 ? PLAIN_VALUE_VERSION : TAGGED_VALUE_VERSION
+  return { key, value: transactionLogValue.encode(version, value) }
 }
 
 /** null for a key of another version, which Kafka passes over too. Throws MalformedMessageError. */
