@@ -4,6 +4,7 @@ import { tellOfFailedLogDir } from '../controller/log-dir-events.ts'
 import type { BrokerChannel, BrokerInfo } from '../controller/metadata.ts'
 import { internalTopics } from '../controller/internal-topics.ts'
 import { TopicAdmin, type TopicSettings } from '../controller/topic-admin.ts'
+import { ClusterTopics } from './group-topics.ts'
 import { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
 import {
   DEFAULT_GROUP_COORDINATOR_CONFIG,
@@ -16,18 +17,16 @@ import type { LogDirLocks } from '../log/log-dir-locks.ts'
 import type { CleanerSettings } from '../log/cleaner/log-cleaner.ts'
 import { createLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
-import { ErrorCode } from '../protocol/error-codes.ts'
+import { errorName, ErrorCode } from '../protocol/error-codes.ts'
 import { NO_SEQUENCE } from '../protocol/record-batch.ts'
 import { ReplicaManager } from '../replication/replica-manager.ts'
 import { advertisedApis } from './api-table.ts'
-import { buildTransactions, type Transactions } from './build-transactions.ts'
 import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
 import { ConfigAdmin } from './config/config-admin.ts'
 import { confirmSession } from './confirm-session.ts'
 import { ConnectionOrder } from './connection-order.ts'
 import { ControlPlane, localChannel } from './control-plane.ts'
 import { ControllerChannel } from './controller-channel.ts'
-import { coordinatorLog } from './coordinator-logs.ts'
 import { FetchSessionCache } from './fetch-sessions.ts'
 import { followerFetchers } from './follower-fetchers.ts'
 import { leaderQuota } from './leader-quota.ts'
@@ -36,9 +35,10 @@ import { MetadataCache } from './metadata-cache.ts'
 import { RACK_AWARE_SELECTOR } from './preferred-replica.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { RemoteChannel } from './remote-channel.ts'
+import { ReplicatedLog } from './replicated-log.ts'
 import type { Services } from './services.ts'
 import { TopicConfigs } from './topic-configs.ts'
-import { OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from './topic-names.ts'
+import { OFFSETS_TOPIC } from './topic-names.ts'
 import { TxnCoordinatorChannel } from './txn-coordinator-channel.ts'
 import { TxnMarkers } from './txn-markers.ts'
 import { TxnVerification } from './txn-verification.ts'
@@ -49,7 +49,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 /** The version that knows TRANSACTION_ABORTABLE. */
 const TXN_OFFSET_COMMIT_OF_ABORTABLE = 4
 
-export interface Parts extends Transactions {
+export interface Parts {
   readonly services: Services
   readonly controller: Controller
   readonly toController: ControllerChannel
@@ -127,11 +127,9 @@ export function buildParts(
     listener: {
       elected: (topic, partition, epoch) => {
         if (topic === OFFSETS_TOPIC) groups.onElected(partition, epoch)
-        if (topic === TRANSACTIONS_TOPIC) transactions.onElected(partition, epoch)
       },
       resigned: (topic, partition) => {
         if (topic === OFFSETS_TOPIC) groups.onResigned(partition)
-        if (topic === TRANSACTIONS_TOPIC) transactions.onResigned(partition)
       },
     },
   })
@@ -189,11 +187,7 @@ export function buildParts(
     env,
     brokerId,
     metadata,
-    local: {
-      partitionFor: (transactionalId) => transactions.partitionFor(transactionalId),
-      ask: ({ transactionalId, producerId, producerEpoch, topics: asked }) =>
-        transactions.verifyPartitions(transactionalId, producerId, producerEpoch, asked),
-    },
+    local: null,
     listenerName,
     requestTimeoutMs: config.get('request.timeout.ms'),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
@@ -205,17 +199,6 @@ export function buildParts(
   const groups = buildGroups(config, env, { metadata, replicas, topics, txnVerification })
   const timeoutMs = (): number => config.get('request.timeout.ms')
   const txnMarkers = new TxnMarkers({ clock, timers, replicas, groups, timeoutMs })
-  const producerIds = new ProducerIds(() => toController.allocateProducerIds())
-  const { transactions, txnMarkerChannels } = buildTransactions(config, env, {
-    brokerId,
-    timers,
-    metadata,
-    replicas,
-    topics,
-    producerIds,
-    here: txnMarkers,
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
-  })
   const configAdmin = new ConfigAdmin({
     session,
     config,
@@ -239,6 +222,7 @@ export function buildParts(
   const randomId = (): number => random.bytes(4).readUInt32BE(0) & 0x7fffffff
   const slots = config.get('max.incremental.fetch.session.cache.slots')
   const fetchSessions = new FetchSessionCache(slots, () => clock.monotonicMs(), randomId)
+  const producerIds = new ProducerIds(() => toController.allocateProducerIds())
   const services: Services = {
     env,
     brokerId,
@@ -254,7 +238,6 @@ export function buildParts(
     replicas,
     leaderQuota: leaderQuota(config, env, { brokerId, topicConfigs }),
     groups,
-    transactions,
     txnMarkers,
     txnVerification,
     connectionOrder: new ConnectionOrder(),
@@ -269,10 +252,8 @@ export function buildParts(
     controller,
     toController,
     toTxnCoordinators,
-    txnMarkerChannels,
     topicConfigs,
     groups,
-    transactions,
     logs,
     configAdmin,
     internalTopic,
@@ -381,6 +362,13 @@ function groupConfig(config: BrokerConfig): GroupCoordinatorConfig {
     offsetsRetentionMs: config.get('offsets.retention.minutes') * 60_000,
     offsetsRetentionCheckIntervalMs: config.get('offsets.retention.check.interval.ms'),
     offsetsTopicPartitions: config.get('offsets.topic.num.partitions'),
+    rebalanceProtocols: config.get('group.coordinator.rebalance.protocols'),
+    consumerGroupSessionTimeoutMs: config.get('group.consumer.session.timeout.ms'),
+    consumerGroupHeartbeatIntervalMs: config.get('group.consumer.heartbeat.interval.ms'),
+    consumerGroupMaxSize: config.get('group.consumer.max.size'),
+    consumerGroupAssignors: config.get('group.consumer.assignors'),
+    consumerGroupMigrationPolicy: config.get('group.consumer.migration.policy'),
+    consumerGroupRegexRefreshIntervalMs: config.get('group.consumer.regex.refresh.interval.ms'),
   }
 }
 
@@ -395,12 +383,24 @@ function buildGroups(
   },
 ): GroupCoordinator {
   const { metadata, replicas, topics, txnVerification } = parts
-  const { timers } = env
-  const commitTimeoutMs = config.get('offsets.commit.timeout.ms')
-  const log = coordinatorLog(OFFSETS_TOPIC, commitTimeoutMs, { timers, metadata, replicas, topics })
-  return new GroupCoordinator({
+  const ensureTopic = async (): Promise<number> => {
+    const known = metadata.topic(OFFSETS_TOPIC)
+    if (known) return known.partitions.length
+    const { error } = await topics.autoCreateTopic(OFFSETS_TOPIC)
+    const made = metadata.topic(OFFSETS_TOPIC)
+    if (!made) throw new Error(`${OFFSETS_TOPIC} cannot be created: ${errorName(error)}`)
+    return made.partitions.length
+  }
+  const log = new ReplicatedLog({
+    topic: OFFSETS_TOPIC,
+    timers: env.timers,
+    replicas,
+    commitTimeoutMs: config.get('offsets.commit.timeout.ms'),
+    ensureTopic,
+  })
+  const groups = new GroupCoordinator({
     clock: env.clock,
-    timers,
+    timers: env.timers,
     random: env.random,
     logger: env.logger,
     log,
@@ -413,5 +413,10 @@ function buildGroups(
       const knowsAbortable = apiVersion >= TXN_OFFSET_COMMIT_OF_ABORTABLE
       return andThen(txnVerification.verify(transaction, batches, knowsAbortable), ([verified]) => verified)
     },
+    topics: new ClusterTopics(metadata),
   })
+  metadata.onChange(({ topics: changed, brokersChanged }) => {
+    groups.consumers.onTopicsChanged(changed, brokersChanged)
+  })
+  return groups
 }

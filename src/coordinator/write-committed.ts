@@ -9,6 +9,11 @@ interface Target {
   readonly wishes?: AppendWishes
   /** Whether the partition is still the one that was written to. Where it is not, nothing is applied. */
   isCurrent(): boolean
+  /**
+   * What was appended and is not known to be committed in time will be: it is in the log, and this broker leads it. True: it
+   * is applied then, so that what is known is what the log says.
+   */
+  readonly appliesUnsure?: boolean
   /** `baseOffset` is that of the first record. */
   apply(baseOffset: number): void
 }
@@ -44,7 +49,7 @@ export function appendCommitted(log: CoordinatorLog, bytes: Buffer, target: Targ
   }
   return committed.then((outcome) => {
     if (!target.isCurrent()) return ErrorCode.NOT_LEADER_OR_FOLLOWER
-    if (outcome === ErrorCode.NONE) target.apply(baseOffset)
+    if (outcome === ErrorCode.NONE || target.appliesUnsure === true) target.apply(baseOffset)
     return outcome
   })
 }

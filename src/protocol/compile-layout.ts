@@ -1,6 +1,6 @@
 /** What both generators must know about a field at a version: whether it is there, its size, its default. */
 import { BugError } from '../base/assert.ts'
-import { ZERO_UUID } from './schema.ts'
+import { ZERO_HASH, ZERO_UUID } from './schema.ts'
 import type { AnyField, Fields, FieldType } from './schema.ts'
 
 export interface NamedField {
@@ -72,6 +72,7 @@ const SCALAR_BYTES: Record<string, number> = {
   int16: 2,
   int32: 4,
   int64: 8,
+  hash64: 8,
   float64: 8,
   uuid: 16,
 }
@@ -90,6 +91,8 @@ function zeroSource(type: FieldType): string {
       return '""'
     case 'uuid':
       return JSON.stringify(ZERO_UUID)
+    case 'hash64':
+      return JSON.stringify(ZERO_HASH)
     case 'bytes':
     case 'records':
       return 'Buffer.alloc(0)'

@@ -82,6 +82,11 @@ export class Reader {
     return value
   }
 
+  hash64(): string {
+    const at = this.advance(8)
+    return this.bytes.toString('hex', at, at + 8)
+  }
+
   float64(): number {
     return this.bytes.readDoubleBE(this.advance(8))
   }

@@ -10,8 +10,10 @@
  */
 
 export const ZERO_UUID = 'AAAAAAAAAAAAAAAAAAAAAA'
+export const ZERO_HASH = '0000000000000000'
 
-export type ScalarKind = 'bool' | 'int8' | 'int16' | 'int32' | 'int64' | 'float64' | 'uuid' | 'string'
+export type ScalarKind =
+  'bool' | 'int8' | 'int16' | 'int32' | 'int64' | 'hash64' | 'float64' | 'uuid' | 'string'
 
 export type FieldType =
   | { readonly kind: ScalarKind | 'bytes' | 'records' }
@@ -85,6 +87,8 @@ export const int16 = new Field<number>({ kind: 'int16' })
 export const int32 = new Field<number>({ kind: 'int32' })
 /** Saturated at plus or minus Number.MAX_SAFE_INTEGER when decoded. */
 export const int64 = new Field<number>({ kind: 'int64' })
+/** 64 bits that are compared and nothing else: 16 hexadecimal digits. */
+export const hash64 = new Field<string>({ kind: 'hash64' })
 export const float64 = new Field<number>({ kind: 'float64' })
 /** 22 characters of base64url, as Kafka prints ids. */
 export const uuid = new Field<string>({ kind: 'uuid' })

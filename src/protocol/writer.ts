@@ -76,6 +76,12 @@ export class Writer {
     putInt32(this.slab, at + 4, value)
   }
 
+  hash64(value: string): void {
+    const at = this.reserve(8)
+    if (value.length !== 16 || this.slab.write(value, at, 'hex') !== 8)
+      throw new BugError(`not a hash: ${value}`)
+  }
+
   float64(value: number): void {
     const at = this.reserve(8)
     this.slab.writeDoubleBE(value, at)

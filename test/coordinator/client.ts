@@ -97,12 +97,14 @@ export function heartbeat(
   world: World,
   request: { memberId: string; generationId: number; groupInstanceId?: string | null; groupId?: string },
 ): number {
-  return world.groups.heartbeat({ groupId: GROUP, groupInstanceId: null, ...request }).errorCode
+  const reply = world.groups.heartbeat({ groupId: GROUP, groupInstanceId: null, ...request })
+  return new Answer(reply).now.errorCode
 }
 
 export function leave(world: World, memberId: string, groupInstanceId: string | null = null): number {
   const members = [{ memberId, groupInstanceId, reason: null }]
-  const response = world.groups.leaveGroup({ groupId: GROUP, memberId: '', members }, caller(5))
+  const response = new Answer(world.groups.leaveGroup({ groupId: GROUP, memberId: '', members }, caller(5)))
+    .now
   return response.errorCode === 0 ? response.members![0].errorCode : response.errorCode
 }
 

@@ -263,9 +263,9 @@ describe('a load', () => {
     expect(committed(world({ log }))).toEqual({ 'orders/0': 1, 'orders/1': 2 })
   })
 
-  it('skips records of the KIP-848 protocol, records without a key and records that cannot be read', () => {
+  it('skips records of share groups, records without a key and records that cannot be read', () => {
     const log = new FakeLog()
-    const odd = [Buffer.from([0, 3, 0, 1, 0x67]), null, Buffer.from([0, 1, 0, 9])]
+    const odd = [Buffer.from([0, 9, 0, 1, 0x67]), null, Buffer.from([0, 1, 0, 9])]
     for (const key of odd) {
       log.append(0, buildBatch({ records: [{ timestampMs: 1, key, value: Buffer.from('x') }] }))
     }

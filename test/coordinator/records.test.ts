@@ -139,7 +139,7 @@ describe('a group', () => {
 })
 
 describe('records of other kinds', () => {
-  it.each([3, 4, 5, 6, 7, 8, 9, 11, 99, -1])('of key version %i are not known', (version) => {
+  it.each([9, 11, 15, 17, 99, -1])('of key version %i are not known', (version) => {
     const key = Buffer.alloc(9)
     key.writeInt16BE(version)
     expect(decodeRecord(key, Buffer.from('whatever'))).toBeNull()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
-import { caller, GROUP, heartbeat, join, leave, stableGroup, sync } from './client.ts'
+import { Answer, caller, GROUP, heartbeat, join, leave, stableGroup, sync } from './client.ts'
 import { settled, world } from './world.ts'
 
 const bytes = (text: string): Buffer => Buffer.from(text)
@@ -242,10 +242,8 @@ describe('LeaveGroup', () => {
       reason: null,
     })
     const members = [named(a), named('m'), named(b), named('', 'i'), named(a, 'i'), named('')]
-    const { errorCode, members: answers } = w.groups.leaveGroup(
-      { groupId: GROUP, memberId: '', members },
-      caller(3),
-    )
+    const response = w.groups.leaveGroup({ groupId: GROUP, memberId: '', members }, caller(3))
+    const { errorCode, members: answers } = new Answer(response).now
     expect(errorCode).toBe(0)
     expect(answers?.map((answer) => answer.errorCode)).toEqual([0, 25, 0, 25, 25, 25])
     expect(answers?.[3]).toEqual({
@@ -264,7 +262,8 @@ describe('LeaveGroup', () => {
       errorCode: 0,
       members: [{ memberId: 'm', groupInstanceId: null, errorCode: 25 }],
     })
-    expect(w.groups.leaveGroup({ groupId: '', memberId: '', members }, caller(3)).errorCode).toBe(24)
+    const refused = w.groups.leaveGroup({ groupId: '', memberId: '', members }, caller(3))
+    expect(new Answer(refused).now.errorCode).toBe(24)
   })
 
   it('of a member whose JoinGroup waits answers that too', async () => {

@@ -7,6 +7,7 @@ import {
   GroupCoordinator,
   type GroupCoordinatorParts,
 } from '../../src/coordinator/groups/group-coordinator.ts'
+import type { GroupTopic, GroupTopics } from '../../src/coordinator/groups/consumer/topics.ts'
 import * as batch from '../../src/protocol/record-batch.ts'
 
 interface Task {
@@ -184,6 +185,25 @@ export interface WorldOptions {
   readonly verifyTransaction?: GroupCoordinatorParts['verifyTransaction']
 }
 
+/** A topic's id is made of its name. */
+export function topicIdOf(name: string): string {
+  return Buffer.from(name.padEnd(16, '.').slice(0, 16)).toString('base64url')
+}
+
+function groupTopics(topics: ReadonlyMap<string, number>): GroupTopics {
+  const topic = (name: string): GroupTopic | undefined => {
+    const partitionCount = topics.get(name)
+    if (partitionCount === undefined) return undefined
+    const racks = () => Array.from({ length: partitionCount }, () => [])
+    return { name, topicId: topicIdOf(name), partitionCount, racks }
+  }
+  return {
+    topic,
+    topicById: (topicId) => topic([...topics.keys()].find((name) => topicIdOf(name) === topicId) ?? ''),
+    names: () => topics.keys(),
+  }
+}
+
 /** One partition, no initial rebalance delay, topics `orders` and `clicks` of 4 partitions. */
 export function world(options: WorldOptions = {}): World {
   const time = options.time ?? new FakeTime()
@@ -208,6 +228,7 @@ export function world(options: WorldOptions = {}): World {
     config,
     metadata: { partitionCount: (topic) => topics.get(topic) },
     verifyTransaction: options.verifyTransaction ?? (() => ({ error: 0, guard: undefined })),
+    topics: groupTopics(topics),
   })
   groups.start()
   if (options.elect !== false) {

@@ -96,13 +96,13 @@ export function withDefaults(
   return result
 }
 
-/** The paths of our fields that a version carries and lets be null, sorted. */
+/** The paths of our fields that a version carries and lets be null, sorted. Not structs: Kafka's schemas do not tell it of them. */
 export function nullablePaths(fields: Fields, version: number, path = ''): string[] {
   const paths: string[] = []
   for (const [name, { type, rules }] of Object.entries(fields) as [string, AnyField][]) {
     if (version < rules.from || version > rules.until) continue
     const nestedPath = path === '' ? name : `${path}.${name}`
-    if (version >= rules.nullableFrom) paths.push(nestedPath)
+    if (version >= rules.nullableFrom && type.kind !== 'struct') paths.push(nestedPath)
     const nested = structOf(type)
     if (nested !== null) paths.push(...nullablePaths(nested, version, nestedPath))
   }

@@ -1,7 +1,7 @@
 /** Values made from a schema, and what must come back from the wire of one version. */
 import fc from 'fast-check'
 import type { Arbitrary } from 'fast-check'
-import { ZERO_UUID } from '../../src/protocol/schema.ts'
+import { ZERO_HASH, ZERO_UUID } from '../../src/protocol/schema.ts'
 import type { AnyField, Fields, FieldType } from '../../src/protocol/schema.ts'
 
 type Value = Record<string, unknown>
@@ -38,6 +38,11 @@ function typeValue(type: FieldType, version: number): Arbitrary<unknown> {
       return fc.integer({ min: -0x80000000, max: 0x7fffffff })
     case 'int64':
       return fc.oneof(fc.maxSafeInteger(), fc.integer())
+    case 'hash64':
+      return fc.oneof(
+        fc.constant(ZERO_HASH),
+        fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((n) => n.toString(16).padStart(16, '0')),
+      )
     case 'float64':
       return fc.double({ noNaN: true })
     case 'uuid':
@@ -86,6 +91,8 @@ export function defaultOf(field: AnyField): unknown {
       return ''
     case 'uuid':
       return ZERO_UUID
+    case 'hash64':
+      return ZERO_HASH
     case 'bytes':
     case 'records':
       return Buffer.alloc(0)

@@ -82,6 +82,11 @@ describe('the table of APIs', () => {
       'DeleteRecords 0-2 2',
       'InitProducerId 0-5 2',
       'OffsetForLeaderEpoch 0-4 4',
+      'AddPartitionsToTxn 0-5 3',
+      'AddOffsetsToTxn 0-4 3',
+      'EndTxn 0-4 3',
+      'WriteTxnMarkers 0-1 1',
+      'TxnOffsetCommit 0-4 3',
       'DescribeConfigs 0-4 4',
       'AlterConfigs 0-2 2',
       'AlterReplicaLogDirs 0-2 2',
@@ -95,7 +100,13 @@ describe('the table of APIs', () => {
       'OffsetDelete 0-0 null',
       'AlterPartition 0-3 0',
       'DescribeCluster 0-1 0',
+      'DescribeProducers 0-0 0',
+      'DescribeTransactions 0-0 0',
+      'ListTransactions 0-1 0',
       'AllocateProducerIds 0-0 0',
+      // Of Kafka 4.1.
+      'ConsumerGroupHeartbeat 0-1 0',
+      'ConsumerGroupDescribe 0-1 0',
     ])
   })
 })

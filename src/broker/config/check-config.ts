@@ -202,6 +202,7 @@ function checkReplication(config: BrokerConfig): void {
       `expected at most group.max.session.timeout.ms (${config.get('group.max.session.timeout.ms')})`,
     )
   }
+  checkConsumerGroups(config)
   if (config.get('max.connections.per.ip') === 0 && config.get('max.connections.per.ip.overrides') === '') {
     throw new ConfigError(
       'max.connections.per.ip',
@@ -215,6 +216,46 @@ function checkReplication(config: BrokerConfig): void {
       'queued.max.request.bytes',
       String(queued),
       'expected at least socket.request.max.bytes',
+    )
+  }
+}
+
+/** Source: GroupCoordinatorConfig.java (4.1). */
+function checkConsumerGroups(config: BrokerConfig): void {
+  const refuse = (key: string, value: unknown, expected: string): never => {
+    throw new ConfigError(key, String(value), `expected ${expected}`)
+  }
+  const protocols = config.get('group.coordinator.rebalance.protocols')
+  if (!protocols.includes('classic')) {
+    refuse('group.coordinator.rebalance.protocols', protocols, '`classic` among them')
+  }
+  if (config.get('group.consumer.assignors').length === 0) {
+    refuse('group.consumer.assignors', '', 'at least one')
+  }
+  const session = config.get('group.consumer.session.timeout.ms')
+  const heartbeat = config.get('group.consumer.heartbeat.interval.ms')
+  const bounds: [key: string, value: number, least: number, most: number][] = [
+    [
+      'group.consumer.session.timeout.ms',
+      session,
+      config.get('group.consumer.min.session.timeout.ms'),
+      config.get('group.consumer.max.session.timeout.ms'),
+    ],
+    [
+      'group.consumer.heartbeat.interval.ms',
+      heartbeat,
+      config.get('group.consumer.min.heartbeat.interval.ms'),
+      config.get('group.consumer.max.heartbeat.interval.ms'),
+    ],
+  ]
+  for (const [key, value, least, most] of bounds) {
+    if (value < least || value > most) refuse(key, value, `${least} to ${most}`)
+  }
+  if (heartbeat >= session) {
+    refuse(
+      'group.consumer.heartbeat.interval.ms',
+      heartbeat,
+      `less than group.consumer.session.timeout.ms (${session})`,
     )
   }
 }

@@ -109,10 +109,55 @@ export const groupKeys = {
   'group.max.session.timeout.ms': int(1800000, 'Longest session timeout of a member.'),
   'group.initial.rebalance.delay.ms': int(3000, 'Wait for more members before the first rebalance.'),
   'group.max.size': int(2147483647, 'Members of a group.', { min: 1 }),
-  'group.coordinator.rebalance.protocols': list(['classic'], 'Group protocols served.', {
-    ...accepted,
-    allowed: ['classic'],
+  'group.coordinator.rebalance.protocols': list(
+    ['classic', 'consumer'],
+    'Group protocols served (docs/decisions/0016-consumer-groups.md)',
+    { allowed: ['classic', 'consumer'] },
+  ),
+  'group.consumer.session.timeout.ms': int(45000, 'A silent member of a consumer group is gone after this.', {
+    min: 1,
   }),
+  'group.consumer.min.session.timeout.ms': int(
+    45000,
+    'Least that `group.consumer.session.timeout.ms` may be.',
+    {
+      min: 1,
+    },
+  ),
+  'group.consumer.max.session.timeout.ms': int(
+    60000,
+    'Most that `group.consumer.session.timeout.ms` may be.',
+    {
+      min: 1,
+    },
+  ),
+  'group.consumer.heartbeat.interval.ms': int(5000, 'Time between heartbeats that members are told.', {
+    min: 1,
+  }),
+  'group.consumer.min.heartbeat.interval.ms': int(
+    5000,
+    'Least that `group.consumer.heartbeat.interval.ms` may be.',
+    { min: 1 },
+  ),
+  'group.consumer.max.heartbeat.interval.ms': int(
+    15000,
+    'Most that `group.consumer.heartbeat.interval.ms` may be.',
+    { min: 1 },
+  ),
+  'group.consumer.max.size': int(2147483647, 'Members of a consumer group.', { min: 1 }),
+  'group.consumer.assignors': list(['uniform', 'range'], 'Server-side assignors; the first is the default.', {
+    allowed: ['uniform', 'range'],
+  }),
+  'group.consumer.migration.policy': oneOf(
+    ['bidirectional', 'upgrade', 'downgrade', 'disabled'],
+    'bidirectional',
+    'Which groups with members may change between the classic and the consumer protocol.',
+  ),
+  'group.consumer.regex.refresh.interval.ms': int(
+    600000,
+    'Time after which the topics of regular expressions are looked up again.',
+    { min: 10000 },
+  ),
   'offset.metadata.max.bytes': int(4096, 'Largest metadata of a committed offset.'),
   'offsets.load.buffer.size': int(5242880, 'Memory of loading committed offsets.', { ...accepted, min: 1 }),
   'offsets.topic.num.partitions': int(50, 'Partitions of `__consumer_offsets`.', { min: 1 }),
@@ -131,39 +176,44 @@ export const groupKeys = {
 
 export const transactionKeys = {
   'transaction.state.log.num.partitions': int(50, 'Partitions of `__transaction_state`.', {
+    honoured: false,
     min: 1,
   }),
   'transaction.state.log.replication.factor': short(3, 'Replicas of `__transaction_state`.', {
+    honoured: false,
     min: 1,
   }),
   'transaction.state.log.min.isr': int(2, 'In-sync replicas of `__transaction_state`.', {
+    honoured: false,
     min: 1,
   }),
   'transaction.state.log.segment.bytes': int(104857600, 'Segment size of `__transaction_state`.', {
+    honoured: false,
     min: 1,
   }),
   'transaction.state.log.load.buffer.size': int(5242880, 'Memory of loading transactions.', {
     ...accepted,
     min: 1,
   }),
-  'transaction.max.timeout.ms': int(900000, 'Longest timeout of a transaction.', { min: 1 }),
+  'transaction.max.timeout.ms': int(900000, 'Longest timeout of a transaction.', { honoured: false, min: 1 }),
   'transactional.id.expiration.ms': int(604800000, 'An unused transactional id is forgotten after this.', {
+    honoured: false,
     min: 1,
   }),
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': int(
     10000,
     'Time between aborts of late ones.',
-    { min: 1 },
+    { honoured: false, min: 1 },
   ),
   'transaction.remove.expired.transaction.cleanup.interval.ms': int(
     3600000,
     'Time between removals of ids.',
-    { min: 1 },
+    { honoured: false, min: 1 },
   ),
   'transaction.partition.verification.enable': bool(
     true,
-    'Whether the coordinator is asked before a transaction writes to a partition.',
-    cluster,
+    'Whether transactional writes are checked.',
+    acceptedDynamic,
   ),
   'producer.id.expiration.ms': int(86400000, 'An idle producer id is forgotten after this.', {
     ...cluster,

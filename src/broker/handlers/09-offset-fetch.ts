@@ -2,7 +2,8 @@
  * OffsetFetch 1-9: what a group has committed. v2 may ask for all its partitions (null topics) and has an error for the
  * whole request, v7 asks not to be given offsets that a transaction is about to change (KIP-447), v8 names several groups
  * at once (KIP-709). Nothing committed: offset -1, no error.
- * Not here: v0, which reads from ZooKeeper; member ids and epochs of v9 belong to the KIP-848 protocol.
+ * In v9 members of consumer groups (KIP-848) name themselves and their epoch: STALE_MEMBER_EPOCH. Not here: v0, which reads
+ * from ZooKeeper.
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type { OffsetFetchRequest, OffsetFetchResponse } from '../../protocol/messages/09-offset-fetch.ts'
@@ -15,9 +16,9 @@ export const handleOffsetFetch: Handler<OffsetFetchRequest, OffsetFetchResponse>
 ) => {
   const { requireStable } = request
   if (apiVersion >= 8) {
-    const answers = request.groups.map(({ groupId, topics }) => ({
+    const answers = request.groups.map(({ groupId, topics, memberId, memberEpoch }) => ({
       groupId,
-      ...groups.fetchOffsets(groupId, topics, requireStable),
+      ...groups.fetchOffsets(groupId, topics, requireStable, { memberId, memberEpoch }),
     }))
     return { topics: [], groups: answers }
   }

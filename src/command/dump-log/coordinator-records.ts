@@ -1,4 +1,6 @@
 /** The records of the internal topics, for people: what the coordinators' own decoders say, with Kafka's field names. */
+import { isConsumerRecord } from '../../coordinator/groups/consumer/records.ts'
+import type { ConsumerRecord, ConsumerRecordType } from '../../coordinator/groups/consumer/records.ts'
 import { decodeRecord as decodeGroupRecord } from '../../coordinator/groups/records.ts'
 import type { GroupMetadataValue } from '../../coordinator/groups/records.ts'
 import {
@@ -50,10 +52,32 @@ export const decodeOffsetsRecord: RecordDecoder = (key, value) => {
       value: record.value && { ...valueVersion, ...record.value },
     }
   }
+  if (isConsumerRecord(record)) {
+    return {
+      key: { ...consumerKey(record), version },
+      value: record.value && { ...valueVersion, ...record.value },
+    }
+  }
   return {
     key: { type: 'GroupMetadata', version, group: record.groupId },
     value: record.value && { ...valueVersion, ...withMembersRead(record.value) },
   }
+}
+
+const CONSUMER_TYPES: Readonly<Record<ConsumerRecordType, string>> = {
+  'consumer-group': 'ConsumerGroupMetadata',
+  'consumer-partition-metadata': 'ConsumerGroupPartitionMetadata',
+  'consumer-member': 'ConsumerGroupMemberMetadata',
+  'consumer-target-epoch': 'ConsumerGroupTargetAssignmentMetadata',
+  'consumer-target': 'ConsumerGroupTargetAssignmentMember',
+  'consumer-current': 'ConsumerGroupCurrentMemberAssignment',
+  'consumer-regex': 'ConsumerGroupRegularExpression',
+}
+
+function consumerKey({ type, groupId, name }: ConsumerRecord): object {
+  const about = { type: CONSUMER_TYPES[type], groupId }
+  if (type === 'consumer-regex') return { ...about, regularExpression: name }
+  return name === '' ? about : { ...about, memberId: name }
 }
 
 function withMembersRead(group: GroupMetadataValue): object {

@@ -1,4 +1,5 @@
 /** Settings and limits of the group coordinator. */
+import type { MigrationPolicy } from './consumer/migration.ts'
 
 export interface GroupCoordinatorConfig {
   /** group.min.session.timeout.ms */
@@ -17,13 +18,29 @@ export interface GroupCoordinatorConfig {
   readonly offsetsRetentionCheckIntervalMs: number
   /** offsets.topic.num.partitions: used until the topic's own count is known. */
   readonly offsetsTopicPartitions: number
+  /** group.coordinator.rebalance.protocols: `classic`, `consumer`. */
+  readonly rebalanceProtocols: readonly string[]
+  /** group.consumer.session.timeout.ms */
+  readonly consumerGroupSessionTimeoutMs: number
+  /** group.consumer.heartbeat.interval.ms: what members are told. */
+  readonly consumerGroupHeartbeatIntervalMs: number
+  /** group.consumer.max.size: members of one consumer group. Reached: GROUP_MAX_SIZE_REACHED. */
+  readonly consumerGroupMaxSize: number
+  /** group.consumer.assignors: `uniform`, `range`; the first is for members that name none. */
+  readonly consumerGroupAssignors: readonly string[]
+  /** group.consumer.migration.policy */
+  readonly consumerGroupMigrationPolicy: MigrationPolicy
+  /** group.consumer.regex.refresh.interval.ms */
+  readonly consumerGroupRegexRefreshIntervalMs: number
+  /** Requests that wait while one group's records are stored. Reached: COORDINATOR_LOAD_IN_PROGRESS. */
+  readonly maxWaitingRequests: number
   /** Member ids handed out in one group and not used yet. Reached: GROUP_MAX_SIZE_REACHED. */
   readonly maxPendingMembers: number
   /** Groups of one coordinator. Reached: a new group's first request gets COORDINATOR_NOT_AVAILABLE. */
   readonly maxGroups: number
 }
 
-/** Kafka 3.9's defaults, and the limits that are this broker's own. */
+/** Kafka 3.9's defaults (of consumer groups 4.1's), and the limits that are this broker's own. */
 export const DEFAULT_GROUP_COORDINATOR_CONFIG: GroupCoordinatorConfig = {
   groupMinSessionTimeoutMs: 6_000,
   groupMaxSessionTimeoutMs: 1_800_000,
@@ -33,6 +50,14 @@ export const DEFAULT_GROUP_COORDINATOR_CONFIG: GroupCoordinatorConfig = {
   offsetsRetentionMs: 10_080 * 60_000,
   offsetsRetentionCheckIntervalMs: 600_000,
   offsetsTopicPartitions: 50,
+  rebalanceProtocols: ['classic', 'consumer'],
+  consumerGroupSessionTimeoutMs: 45_000,
+  consumerGroupHeartbeatIntervalMs: 5_000,
+  consumerGroupMaxSize: 2_147_483_647,
+  consumerGroupAssignors: ['uniform', 'range'],
+  consumerGroupMigrationPolicy: 'bidirectional',
+  consumerGroupRegexRefreshIntervalMs: 600_000,
+  maxWaitingRequests: 10_000,
   maxPendingMembers: 10_000,
   maxGroups: 1_000_000,
 }

@@ -3,6 +3,7 @@ import { ErrorCode } from '../../protocol/error-codes.ts'
 import { CONSUMER_PROTOCOL_TYPE } from './config.ts'
 import { metadataOf, NO_ASSIGNMENT } from './group.ts'
 import type { Group } from './group.ts'
+import { groupTombstones } from './consumer/migration.ts'
 import { groupTombstone, offsetTombstone } from './records.ts'
 import type { GroupRecord } from './records.ts'
 
@@ -56,27 +57,44 @@ export interface ListedGroup {
 }
 
 export function listGroup(group: Group): ListedGroup {
-  const { groupId, protocolType, state } = group
+  const { groupId, protocolType, state, consumer } = group
+  if (consumer !== null) {
+    return {
+      groupId,
+      protocolType: CONSUMER_PROTOCOL_TYPE,
+      groupState: consumer.state,
+      groupType: 'consumer',
+    }
+  }
   return { groupId, protocolType: protocolType ?? '', groupState: state, groupType: 'classic' }
 }
 
-/** Names are compared without regard to case; an empty filter lets all pass. All groups here are classic (KIP-848). */
+/** Names are compared without regard to case; an empty filter lets all pass. */
 export function groupFilter(states: readonly string[], types: readonly string[]): (group: Group) => boolean {
   const wanted = new Set(states.map((state) => state.toLowerCase()))
-  const typeFits = types.length === 0 || types.some((type) => type.toLowerCase() === 'classic')
-  return (group) => typeFits && (wanted.size === 0 || wanted.has(group.state.toLowerCase()))
+  const kinds = new Set(types.map((type) => type.toLowerCase()))
+  return ({ state, consumer }) => {
+    if (kinds.size > 0 && !kinds.has(consumer === null ? 'classic' : 'consumer')) return false
+    return wanted.size === 0 || wanted.has((consumer?.state ?? state).toLowerCase())
+  }
 }
 
 export function checkDeletable(group: Group | undefined): number {
   if (group === undefined || group.isDead) return ErrorCode.GROUP_ID_NOT_FOUND
-  return group.state === 'Empty' ? ErrorCode.NONE : ErrorCode.NON_EMPTY_GROUP
+  return isEmpty(group) ? ErrorCode.NONE : ErrorCode.NON_EMPTY_GROUP
 }
 
 /** Whether offsets of this group may be deleted at all; a live consumer group keeps those of its subscribed topics. */
 export function checkOffsetsDeletable(group: Group | undefined): number {
   if (group === undefined || group.isDead) return ErrorCode.GROUP_ID_NOT_FOUND
-  if (group.state === 'Empty' || group.protocolType === CONSUMER_PROTOCOL_TYPE) return ErrorCode.NONE
+  if (isEmpty(group) || group.consumer !== null) return ErrorCode.NONE
+  if (group.protocolType === CONSUMER_PROTOCOL_TYPE) return ErrorCode.NONE
   return ErrorCode.NON_EMPTY_GROUP
+}
+
+/** No members, in whichever protocol. */
+export function isEmpty({ consumer, state }: Group): boolean {
+  return consumer === null ? state === 'Empty' : consumer.members.size === 0
 }
 
 /** The records that remove these offsets, and the group itself if it is empty and keeps none. */
@@ -89,8 +107,15 @@ export function tombstones(
     offsets.length === group.offsets.size &&
     group.pendingCommits.size === 0 &&
     group.transactionalOffsets.size === 0
-  const ends = group.state === 'Empty' && group.pendingMembers.size === 0 && keepsNone
-  if (ends && group.recorded !== null) records.push(groupTombstone(group.groupId))
+  // While a consumer group stores something, somebody may be about to join.
+  const isIdle = group.pendingMembers.size === 0 && group.storing === null
+  const ends = isEmpty(group) && isIdle && keepsNone
+  return ends ? [...records, ...ownTombstones(group)] : records
+}
+
+function ownTombstones(group: Group): GroupRecord[] {
+  const records: GroupRecord[] = group.recorded === null ? [] : [groupTombstone(group.groupId)]
+  if (group.consumer !== null) records.push(...groupTombstones(group.consumer))
   return records
 }
 
@@ -100,6 +125,5 @@ export function allTombstones(group: Group): GroupRecord[] {
   for (const [topic, partition] of group.offsets.entries()) {
     records.push(offsetTombstone(group.groupId, topic, partition))
   }
-  if (group.recorded !== null) records.push(groupTombstone(group.groupId))
-  return records
+  return [...records, ...ownTombstones(group)]
 }

@@ -17,40 +17,35 @@ import type { SyncGroupRequest, SyncGroupResponse } from '../../protocol/message
 import { CoordinatorTopic } from '../coordinator-topic.ts'
 import { andThen } from '../later.ts'
 import type { Later } from '../later.ts'
-import { SlicedWork } from '../slices.ts'
-import type { Timer } from '../../env/env.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
-import { MAX_TOMBSTONE_BATCH_BYTES } from './config.ts'
+import { ClassicRequests } from './consumer/classic-requests.ts'
+import { ConsumerGroups } from './consumer/consumer-groups.ts'
+import { describeConsumerGroup, describeMissingConsumerGroup } from './consumer/describe.ts'
+import type { GroupTopics } from './consumer/topics.ts'
 import type { Group, MemberProtocol } from './group.ts'
-import {
-  allTombstones,
-  checkDeletable,
-  checkOffsetsDeletable,
-  describeGroup,
-  describeMissing,
-  groupFilter,
-  listGroup,
-  tombstones,
-} from './group-admin.ts'
+import { describeGroup, describeMissing, groupFilter, listGroup } from './group-admin.ts'
 import type { GroupDescription, ListedGroup } from './group-admin.ts'
+import { GroupRemoval } from './group-removal.ts'
+import type { TopicPartition } from './group-removal.ts'
 import { GroupRuntime, OFFSETS_TOPIC } from './group-runtime.ts'
 import type { CommittingProducer, GroupRuntimeParts } from './group-runtime.ts'
 import { heartbeat } from './heartbeat.ts'
 import { joinGroup } from './join-group.ts'
 import { leaveGroup } from './leave-group.ts'
+import type { LeavingMember } from './leave-group.ts'
 import {
   checkOffsetCommit,
+  checkOffsetFetch,
   checkTxnOffsetCommit,
-  expiredOffsets,
   fetchOffset,
   offsetRecord,
 } from './offsets.ts'
-import type { FetchedOffset, OffsetToCommit } from './offsets.ts'
+import type { FetchedOffset, FetchingMember, OffsetToCommit } from './offsets.ts'
 import { failedJoin, failedSync } from './rebalance.ts'
 import type { GroupRecord } from './records.ts'
 import type { GroupPartition } from './replay.ts'
 import { Reply } from './reply.ts'
-import { commitStoreError, storeError } from './store-errors.ts'
+import { commitStoreError } from './store-errors.ts'
 import { syncGroup } from './sync-group.ts'
 import type { JoinResult, SyncResult } from './turn.ts'
 
@@ -73,6 +68,7 @@ export interface GroupCoordinatorParts extends GroupRuntimeParts {
     },
     apiVersion: number,
   ): Later<{ readonly error: number; readonly guard: CommittingProducer['guard'] }>
+  readonly topics: GroupTopics
 }
 
 /** Of a request: what the group coordinator needs to know besides the message. */
@@ -82,36 +78,44 @@ export interface Caller {
   readonly clientHost: string
 }
 
-export interface TopicPartition {
-  readonly topic: string
-  readonly partition: number
-}
-
 export class GroupCoordinator {
   readonly #parts: GroupCoordinatorParts
   readonly #runtime: GroupRuntime
   readonly #topic: CoordinatorTopic
+  /** Groups of the consumer protocol (KIP-848). */
+  readonly consumers: ConsumerGroups
+  readonly #classic: ClassicRequests
+  readonly #removal: GroupRemoval
   #running = false
-  #expiryTimer: Timer | null = null
-  #expiry: SlicedWork | null = null
 
   constructor(parts: GroupCoordinatorParts) {
     this.#parts = parts
     this.#runtime = new GroupRuntime(parts)
+    const runtime = this.#runtime
+    const partitionOf = (groupId: string): GroupPartition | number => this.#partitionOf(groupId)
+    this.consumers = new ConsumerGroups({ ...parts, runtime, partitionOf })
+    const anyPartitionOf = (groupId: string): GroupPartition | number => this.#partitionOf(groupId, true)
+    this.#removal = new GroupRemoval({
+      ...parts,
+      runtime,
+      consumers: this.consumers,
+      partitionOf,
+      anyPartitionOf,
+    })
+    this.#classic = new ClassicRequests(this.consumers)
     const configuredPartitions = parts.config.offsetsTopicPartitions
     this.#topic = new CoordinatorTopic({ ...parts, name: OFFSETS_TOPIC, configuredPartitions })
   }
 
   start(): void {
     this.#running = true
-    this.#scheduleExpiry()
+    this.#removal.start()
   }
 
   /** Everything that waits is answered NOT_COORDINATOR; from now on: COORDINATOR_NOT_AVAILABLE. */
   stop(): void {
     this.#running = false
-    this.#expiryTimer?.cancel()
-    this.#expiry?.stop()
+    this.#removal.stop()
     this.#runtime.partitions.stop()
   }
 
@@ -143,6 +147,7 @@ export class GroupCoordinator {
     if (sessionTimeoutMs < groupMinSessionTimeoutMs || sessionTimeoutMs > groupMaxSessionTimeoutMs) {
       return refuse(ErrorCode.INVALID_SESSION_TIMEOUT)
     }
+    const again = (): Later<JoinGroupResponse> => this.joinGroup(request, caller)
     const isNewcomer = request.memberId === ''
     const group = isNewcomer
       ? this.#runtime.groupFor(partition, request.groupId)
@@ -150,7 +155,6 @@ export class GroupCoordinator {
     if (group === undefined) {
       return refuse(isNewcomer ? ErrorCode.COORDINATOR_NOT_AVAILABLE : ErrorCode.UNKNOWN_MEMBER_ID)
     }
-    const reply = new Reply(respond)
     const call = {
       ...request,
       clientId: caller.clientId ?? '',
@@ -163,10 +167,15 @@ export class GroupCoordinator {
       protocols: withoutRepetition(request.protocols),
       memberIdRequired: caller.apiVersion >= 4 && request.groupInstanceId === null,
       canSkipAssignment: caller.apiVersion >= 9,
-      reply,
     }
+    const queued = this.consumers.afterStoring(group, again, refuse)
+    if (queued !== null) return queued
+    const asClassic = this.#classic.join(partition, group, call)
+    if (asClassic !== null)
+      return andThen(asClassic, (result) => (result === 'again' ? again() : respond(result)))
+    const reply = new Reply(respond)
     const turn = this.#runtime.newTurn()
-    joinGroup(group, call, turn)
+    joinGroup(group, { ...call, reply }, turn)
     this.#runtime.finish(partition, group, turn)
     return reply.take()
   }
@@ -184,6 +193,9 @@ export class GroupCoordinator {
     }
     const group = partition.groups.get(request.groupId)
     if (group === undefined) return failedSync(ErrorCode.UNKNOWN_MEMBER_ID)
+    const queued = this.consumers.afterStoring(group, () => this.syncGroup(request, caller), failedSync)
+    const asClassic = queued ?? this.#classic.sync(partition, group, request)
+    if (asClassic !== null) return asClassic
     const reply = new Reply((result: SyncResult): SyncGroupResponse => result)
     const assignments = new Map(request.assignments.map((each) => [each.memberId, each.assignment]))
     const turn = this.#runtime.newTurn()
@@ -192,7 +204,7 @@ export class GroupCoordinator {
     return reply.take()
   }
 
-  heartbeat(request: HeartbeatRequest): HeartbeatResponse {
+  heartbeat(request: HeartbeatRequest): Later<HeartbeatResponse> {
     const partition = this.#partitionOf(request.groupId)
     if (typeof partition === 'number') {
       // Nothing is known yet: the member stays as it is.
@@ -201,33 +213,56 @@ export class GroupCoordinator {
     }
     const group = partition.groups.get(request.groupId)
     if (group === undefined) return { errorCode: ErrorCode.UNKNOWN_MEMBER_ID }
+    const refuse = (errorCode: number): HeartbeatResponse => ({ errorCode })
+    const queued = this.consumers.afterStoring(group, () => this.heartbeat(request), refuse)
+    if (queued !== null) return queued
+    const asClassic = this.#classic.heartbeat(partition, group, request)
+    if (asClassic !== null) return { errorCode: asClassic }
     const errorCode = heartbeat(group, request, this.#runtime.nowMs)
     this.#runtime.settle(partition, group)
     return { errorCode }
   }
 
   /** Versions before 3 name one member, and carry its error as their own. */
-  leaveGroup(request: LeaveGroupRequest, caller: Caller): LeaveGroupResponse {
+  leaveGroup(request: LeaveGroupRequest, caller: Caller): Later<LeaveGroupResponse> {
     const single = caller.apiVersion < 3
     const members = single ? [{ memberId: request.memberId, groupInstanceId: null }] : request.members
     const partition = this.#partitionOf(request.groupId)
-    if (typeof partition === 'number') return { errorCode: partition, members: [] }
+    const refuse = (errorCode: number): LeaveGroupResponse => ({ errorCode, members: [] })
+    if (typeof partition === 'number') return refuse(partition)
     const group = partition.groups.get(request.groupId)
-    if (group?.isDead === true) return { errorCode: ErrorCode.COORDINATOR_NOT_AVAILABLE, members: [] }
-    const turn = this.#runtime.newTurn()
-    const answers = members.map(({ memberId, groupInstanceId }) => {
-      const leaving = { memberId, groupInstanceId }
-      const errorCode = group === undefined ? ErrorCode.UNKNOWN_MEMBER_ID : leaveGroup(group, leaving, turn)
-      return { memberId, groupInstanceId, errorCode }
+    if (group?.isDead === true) return refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    const queued = this.consumers.afterStoring(group, () => this.leaveGroup(request, caller), refuse)
+    if (queued !== null) return queued
+    const errors = this.#leave(partition, group, members)
+    return andThen(errors, (codes) => {
+      if (typeof codes === 'number') return refuse(codes)
+      if (single) return refuse(codes[0])
+      const answers = members.map(({ memberId, groupInstanceId }, i) => {
+        return { memberId, groupInstanceId, errorCode: codes[i] }
+      })
+      return { errorCode: ErrorCode.NONE, members: answers }
     })
-    if (group !== undefined) this.#runtime.finish(partition, group, turn)
-    return single
-      ? { errorCode: answers[0].errorCode, members: [] }
-      : { errorCode: ErrorCode.NONE, members: answers }
   }
 
-  offsetCommit(request: OffsetCommitRequest): Later<OffsetCommitResponse> {
-    return this.#commitAll(request.topics, (tasks) => this.#commit(request, tasks))
+  /** The error codes of the members, or one for all. */
+  #leave(
+    partition: GroupPartition,
+    group: Group | undefined,
+    members: readonly LeavingMember[],
+  ): Later<number[] | number> {
+    if (group === undefined) return members.map(() => ErrorCode.UNKNOWN_MEMBER_ID)
+    const asClassic = this.#classic.leave(partition, group, members)
+    if (asClassic !== null) return asClassic
+    const turn = this.#runtime.newTurn()
+    const errors = members.map((leaving) => leaveGroup(group, leaving, turn))
+    this.#runtime.finish(partition, group, turn)
+    return errors
+  }
+
+  /** Members of consumer groups need version 9. */
+  offsetCommit(request: OffsetCommitRequest, apiVersion = 9): Later<OffsetCommitResponse> {
+    return this.#commitAll(request.topics, (tasks) => this.#commit(request, apiVersion, tasks))
   }
 
   /** Offsets of a producer's transaction: they count when it is committed (KIP-98). */
@@ -263,7 +298,7 @@ export class GroupCoordinator {
   }
 
   /** The error for all of them; what is wrong with one alone is put into its answer. */
-  #commit(request: OffsetCommitRequest, tasks: readonly CommitTask[]): Later<number> {
+  #commit(request: OffsetCommitRequest, apiVersion: number, tasks: readonly CommitTask[]): Later<number> {
     const partition = this.#partitionOf(request.groupId, true)
     if (typeof partition === 'number') return partition
     const { groupId, retentionTimeMs: retentionMs, generationIdOrMemberEpoch: generationId } = request
@@ -271,9 +306,13 @@ export class GroupCoordinator {
     if (generationId >= 0 && !partition.groups.has(groupId)) return ErrorCode.ILLEGAL_GENERATION
     const group = this.#runtime.groupFor(partition, groupId)
     if (group === undefined) return ErrorCode.COORDINATOR_NOT_AVAILABLE
+    const again = (): Later<number> => this.#commit(request, apiVersion, tasks)
+    const queued = this.consumers.afterStoring(group, again, (error) => error)
+    if (queued !== null) return queued
     const { memberId, groupInstanceId } = request
     const { nowMs } = this.#runtime
-    const error = checkOffsetCommit(group, { memberId, groupInstanceId, generationId }, nowMs)
+    const committer = { memberId, groupInstanceId, generationId, apiVersion }
+    const error = checkOffsetCommit(group, committer, nowMs)
     if (error !== ErrorCode.NONE) return error
     return this.#store(partition, group, this.#offsetRecords(groupId, tasks, retentionMs))
   }
@@ -281,19 +320,22 @@ export class GroupCoordinator {
   /** As `#commit`. The first time, the transaction's coordinator is asked whether it knows (KIP-890). */
   #commitInTransaction(
     request: TxnOffsetCommitRequest,
-    { apiVersion }: Caller,
+    caller: Caller,
     tasks: readonly CommitTask[],
   ): Later<number> {
     const { groupId, producerId, producerEpoch } = request
     const asked = this.#partitionOf(groupId)
     if (typeof asked === 'number') return asked
-    const verified = this.#parts.verifyTransaction(asked.index, request, apiVersion)
+    const verified = this.#parts.verifyTransaction(asked.index, request, caller.apiVersion)
     return andThen(verified, ({ error: refused, guard }) => {
       if (refused !== ErrorCode.NONE) return commitStoreError(refused)
       const partition = this.#partitionOf(groupId)
       if (typeof partition === 'number') return partition
       const group = this.#runtime.groupFor(partition, groupId)
       if (group === undefined) return ErrorCode.COORDINATOR_NOT_AVAILABLE
+      const again = (): Later<number> => this.#commitInTransaction(request, caller, tasks)
+      const queued = this.consumers.afterStoring(group, again, (code) => code)
+      if (queued !== null) return queued
       const error = checkTxnOffsetCommit(group, request)
       if (error !== ErrorCode.NONE) {
         this.#runtime.settle(partition, group)
@@ -348,11 +390,14 @@ export class GroupCoordinator {
     groupId: string,
     topics: readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[] | null,
     requireStable: boolean,
+    member: FetchingMember = { memberId: null, memberEpoch: -1 },
   ): { errorCode: number; topics: { name: string; partitions: FetchedOffset[] }[] } {
     const partition = this.#partitionOf(groupId, true)
     if (typeof partition === 'number') return { errorCode: partition, topics: [] }
     const known = partition.groups.get(groupId)
     const group = known?.isDead === true ? undefined : known
+    const refused = checkOffsetFetch(group, member)
+    if (refused !== ErrorCode.NONE) return { errorCode: refused, topics: [] }
     const wanted = topics ?? committedPartitions(group)
     return {
       errorCode: ErrorCode.NONE,
@@ -367,8 +412,23 @@ export class GroupCoordinator {
     const partition = this.#partitionOf(groupId, true)
     if (typeof partition === 'number') return describeMissing(groupId, partition)
     const group = partition.groups.get(groupId)
-    if (group === undefined || group.isDead) return describeMissing(groupId, ErrorCode.NONE)
+    // One of the consumer protocol is none that this could tell of.
+    if (group === undefined || group.isDead || group.consumer !== null) {
+      return describeMissing(groupId, ErrorCode.NONE)
+    }
     return describeGroup(group)
+  }
+
+  describeConsumerGroup(groupId: string): ReturnType<typeof describeConsumerGroup> {
+    const partition = this.#partitionOf(groupId)
+    if (typeof partition === 'number') return describeMissingConsumerGroup(groupId, partition)
+    const group = partition.groups.get(groupId)
+    if (group === undefined || group.isDead || group.consumer === null) {
+      const why = group === undefined || group.isDead ? 'not found' : 'is not a consumer group'
+      return describeMissingConsumerGroup(groupId, ErrorCode.GROUP_ID_NOT_FOUND, `Group ${groupId} ${why}.`)
+    }
+    const [defaultAssignor] = this.#parts.config.consumerGroupAssignors
+    return describeConsumerGroup(group.consumer, this.#parts.topics, defaultAssignor)
   }
 
   /** While a partition loads, what is there already is listed, with COORDINATOR_LOAD_IN_PROGRESS. */
@@ -388,107 +448,16 @@ export class GroupCoordinator {
 
   /** Gives the error code. */
   deleteGroup(groupId: string): Later<number> {
-    const partition = this.#partitionOf(groupId, true)
-    if (typeof partition === 'number') return partition
-    const group = partition.groups.get(groupId)
-    const error = checkDeletable(group)
-    if (error !== ErrorCode.NONE || group === undefined) return error
-    group.deleting = true
-    return andThen(this.#remove(partition, group, allTombstones(group)), (failure) => {
-      group.deleting = false
-      if (failure === ErrorCode.NONE) this.#runtime.forget(partition, group)
-      else this.#runtime.settle(partition, group)
-      return storeError(failure)
-    })
+    return this.#removal.deleteGroup(groupId)
   }
 
   offsetDelete(request: OffsetDeleteRequest): Later<OffsetDeleteResponse> {
-    const partition = this.#partitionOf(request.groupId)
-    if (typeof partition === 'number') return { errorCode: partition, topics: [] }
-    const group = partition.groups.get(request.groupId)
-    const refused = checkOffsetsDeletable(group)
-    if (refused !== ErrorCode.NONE || group === undefined) return { errorCode: refused, topics: [] }
-    const deletable: TopicPartition[] = []
-    const topics = request.topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex }) => {
-        const errorCode = this.#checkOffsetDeletable(group, name, partitionIndex)
-        if (errorCode === ErrorCode.NONE) deletable.push({ topic: name, partition: partitionIndex })
-        return { partitionIndex, errorCode }
-      }),
-    }))
-    return andThen(this.#removeOffsets(partition, group, deletable), (error) =>
-      error === ErrorCode.NONE ? { errorCode: error, topics } : { errorCode: storeError(error), topics: [] },
-    )
-  }
-
-  #checkOffsetDeletable(group: Group, topic: string, partition: number): number {
-    const count = this.#parts.metadata.partitionCount(topic) ?? 0
-    if (partition < 0 || partition >= count) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    const isKept = group.state !== 'Empty' && group.isSubscribedTo(topic)
-    return isKept ? ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC : ErrorCode.NONE
+    return this.#removal.offsetDelete(request)
   }
 
   /** Topics are gone: what groups committed for them goes too. */
   onPartitionsDeleted(deleted: readonly TopicPartition[]): void {
-    for (const partition of this.#runtime.partitions.allActive()) {
-      for (const group of partition.groups.values()) void this.#removeOffsets(partition, group, deleted)
-    }
-  }
-
-  /** Removes those of the offsets that are there, and the group if it is empty after that. */
-  #removeOffsets(partition: GroupPartition, group: Group, offsets: readonly TopicPartition[]): Later<number> {
-    const present = new Set<string>()
-    const doomed = offsets.filter(({ topic, partition: index }) => {
-      const id = `${index} ${topic}`
-      if (present.has(id) || group.offsets.get(topic, index) === undefined) return false
-      present.add(id)
-      return true
-    })
-    if (doomed.length === 0) return ErrorCode.NONE
-    const records = tombstones(
-      group,
-      doomed.map(({ topic, partition: index }) => [topic, index]),
-    )
-    return andThen(this.#remove(partition, group, records), (error) => {
-      this.#runtime.settle(partition, group)
-      return error
-    })
-  }
-
-  /** Writes tombstones, in as many batches as they need, until one fails. Gives the first error. */
-  #remove(partition: GroupPartition, group: Group, records: readonly GroupRecord[]): Later<number> {
-    const late: Promise<number>[] = []
-    for (const part of inBatches(records)) {
-      const outcome = this.#runtime.write(partition, group, part, this.#runtime.wallMs)
-      if (typeof outcome !== 'number') late.push(outcome)
-      else if (outcome !== ErrorCode.NONE) return outcome
-    }
-    if (late.length === 0) return ErrorCode.NONE
-    return Promise.all(late).then(
-      (errors) => errors.find((error) => error !== ErrorCode.NONE) ?? ErrorCode.NONE,
-    )
-  }
-
-  #scheduleExpiry(): void {
-    this.#expiryTimer = this.#parts.timers.after(this.#parts.config.offsetsRetentionCheckIntervalMs, () => {
-      this.#expiry?.stop()
-      this.#expiry = new SlicedWork(this.#parts, this.#expire())
-      this.#scheduleExpiry()
-    })
-  }
-
-  *#expire(): Generator<void> {
-    for (const partition of this.#runtime.partitions.allActive()) {
-      for (const group of partition.groups.values()) {
-        if (this.#runtime.partitions.active(partition.index) !== partition) break
-        const { wallMs } = this.#runtime
-        const expired = expiredOffsets(group, wallMs, this.#parts.config.offsetsRetentionMs)
-        const records = tombstones(group, expired)
-        void andThen(this.#remove(partition, group, records), () => this.#runtime.settle(partition, group))
-        yield
-      }
-    }
+    this.#removal.onPartitionsDeleted(deleted)
   }
 
   /** The partition that holds a group, or why it cannot be asked. Only some APIs know a group with an empty name. */
@@ -528,19 +497,4 @@ function committedPartitions(group: Group | undefined): { name: string; partitio
     name,
     partitionIndexes: [...partitions.keys()],
   }))
-}
-
-function* inBatches(records: readonly GroupRecord[]): Generator<GroupRecord[]> {
-  let part: GroupRecord[] = []
-  let bytes = 0
-  for (const record of records) {
-    // Names may take up to three bytes for each unit; the rest is the frame of a record.
-    bytes += 3 * (record.groupId.length + (record.type === 'offset' ? record.topic.length : 0)) + 32
-    part.push(record)
-    if (bytes < MAX_TOMBSTONE_BATCH_BYTES) continue
-    yield part
-    part = []
-    bytes = 0
-  }
-  if (part.length > 0) yield part
 }

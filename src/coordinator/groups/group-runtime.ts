@@ -12,6 +12,8 @@ import type { AppendWishes, CoordinatorLog } from '../coordinator-log.ts'
 import type { Later } from '../later.ts'
 import { appendCommitted, writeCommitted } from '../write-committed.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
+import { restoreDeadlines } from './consumer/leave.ts'
+import { isConsumerRecord } from './consumer/records.ts'
 import type { Group } from './group.ts'
 import { GroupTimers } from './group-timers.ts'
 import { expireDeadlines, killGroup, prepareRebalance } from './rebalance.ts'
@@ -46,11 +48,13 @@ export class GroupRuntime {
   readonly #parts: GroupRuntimeParts
   /** To find the partition of a group whose timer rings. */
   readonly #homes = new WeakMap<Group, GroupPartition>()
-  readonly #newUuid: () => string
+  readonly newUuid: () => string
+  /** What happens when a consumer group's time has come. */
+  onConsumerDeadline: (partition: GroupPartition, group: Group, nowMs: number) => void = () => {}
 
   constructor(parts: GroupRuntimeParts) {
     this.#parts = parts
-    this.#newUuid = () => uuidOf(parts.random.bytes(16))
+    this.newUuid = () => uuidOf(parts.random.bytes(16))
     this.timers = new GroupTimers(parts, (group, nowMs) => this.#onDeadline(group, nowMs))
     this.partitions = new CoordinatedPartitions({
       ...parts,
@@ -73,7 +77,7 @@ export class GroupRuntime {
   }
 
   newTurn(nowMs = this.nowMs): Turn {
-    return new Turn({ config: this.#parts.config, newUuid: this.#newUuid }, nowMs, this.wallMs)
+    return new Turn({ config: this.#parts.config, newUuid: this.newUuid }, nowMs, this.wallMs)
   }
 
   /** The group, made if it is not there; undefined when the coordinator has as many as it may. */
@@ -126,6 +130,8 @@ export class GroupRuntime {
       timestampMs: wallMs,
       producer,
       wishes: producer,
+      // Of a consumer group each record tells a part: none of them may be missing here that is in the log.
+      appliesUnsure: records.some(isConsumerRecord),
       apply: (baseOffset) => {
         for (let i = 0; i < records.length; i++)
           replay(partition, records[i], baseOffset + i, producer?.producerId)
@@ -178,6 +184,12 @@ export class GroupRuntime {
   #onDeadline(group: Group, nowMs: number): void {
     const partition = this.#homes.get(group)
     if (partition === undefined || group.state === 'Dead') return
+    // Its members may be others when its records are stored: then.
+    if (group.storing !== null) {
+      group.wakeAtMs = Infinity
+      return
+    }
+    if (group.consumer !== null) return this.onConsumerDeadline(partition, group, nowMs)
     const turn = this.newTurn(nowMs)
     expireDeadlines(group, turn)
     this.finish(partition, group, turn)
@@ -213,6 +225,10 @@ export class GroupRuntime {
     for (const group of partition.groups.values()) {
       const turn = this.newTurn()
       restoreLiveState(group, turn)
+      if (group.consumer !== null) {
+        restoreDeadlines(group.consumer, turn)
+        group.wakeAtMs = group.nextDeadlineMs()
+      }
       // The limit was lowered: members come to commit, and the last to rejoin stay out (KIP-389).
       if (group.members.size > this.#parts.config.groupMaxSize) prepareRebalance(group, turn)
       this.finish(partition, group, turn)
@@ -233,6 +249,7 @@ export class GroupRuntime {
 function countInFlight(group: Group, records: readonly GroupRecord[], change: 1 | -1): void {
   group.writesInFlight += change
   for (const record of records) {
+    if (record.type === 'group') group.groupWritesInFlight += change
     if (record.type !== 'offset' || record.value === null) continue
     const { topic, partition } = record
     const count = (group.pendingCommits.get(topic, partition) ?? 0) + change

@@ -6,6 +6,7 @@
  */
 import { assert } from '../../base/assert.ts'
 import { CONSUMER_PROTOCOL_TYPE } from './config.ts'
+import type { ConsumerGroup } from './consumer/consumer-group.ts'
 import { PartitionMap } from './partition-map.ts'
 import { subscribedTopicsOf } from './subscription.ts'
 import type { JoinCall } from './join-group.ts'
@@ -74,6 +75,8 @@ export class Group {
 
   // Durable.
   recorded: GroupMetadataValue | null = null
+  /** A group of the consumer protocol (KIP-848); null: a classic one, of which all the rest tells. Offsets belong to both. */
+  consumer: ConsumerGroup | null = null
   readonly offsets = new PartitionMap<CommittedOffset>()
   /** Offsets of transactions whose marker has not come yet, by producer id. */
   readonly transactionalOffsets = new Map<number, PartitionMap<CommittedOffset>>()
@@ -106,6 +109,10 @@ export class Group {
   waitingReturns: JoinCall[] | null = null
   /** Appends that are not committed yet: what they say will still be replayed. */
   writesInFlight = 0
+  /** Those of them that tell of its members. */
+  groupWritesInFlight = 0
+  /** While a consumer group's records are being stored: the requests that wait to be decided upon what they say. */
+  storing: (() => void)[] | null = null
   /** Its tombstones are on their way: it answers like a dead group. */
   deleting = false
   /** The earliest deadline of all the above or something before it. Only ever too early. */
@@ -132,6 +139,7 @@ export class Group {
   /** Nothing in it, nobody about to come: it may be forgotten. */
   get isVacant(): boolean {
     if (this.state !== 'Empty' || this.recorded !== null || this.writesInFlight > 0) return false
+    if (this.consumer !== null || this.storing !== null) return false
     return this.pendingMembers.size === 0 && !this.hasOffsets
   }
 
@@ -230,6 +238,24 @@ export class Group {
     return mostVoted(this.members.values(), candidates)
   }
 
+  /** As `selectProtocol`; null: the members support none in common. */
+  commonProtocol(): string | null {
+    const hasCommon = [...this.#protocolCounts.values()].some((count) => count === this.members.size)
+    return hasCommon ? this.selectProtocol() : null
+  }
+
+  /** It goes on as a consumer group: nothing is left of its members here. Waiting replies must have left before. */
+  forgetClassicMembers(): void {
+    for (const memberId of [...this.members.keys()]) this.removeMember(memberId)
+    this.pendingMembers.clear()
+    this.pendingSync.clear()
+    this.state = 'Empty'
+    this.protocolType = this.protocolName = this.leaderId = this.rebalance = null
+    this.generationId = 0
+    this.subscribedTopics = null
+    this.syncDeadlineMs = Infinity
+  }
+
   /** What `selectProtocol` would say if one member's protocols were these. */
   selectProtocolWith(changed: Member, protocols: readonly MemberProtocol[]): string {
     const before = changed.protocols
@@ -265,6 +291,7 @@ export class Group {
   /** The earliest deadline there is. */
   nextDeadlineMs(): number {
     let next = Math.min(this.syncDeadlineMs, this.rebalance?.deadlineMs ?? Infinity)
+    next = Math.min(next, this.consumer?.nextDeadlineMs() ?? Infinity)
     for (const deadlineMs of this.pendingMembers.values()) next = Math.min(next, deadlineMs)
     for (const member of this.members.values()) next = Math.min(next, member.sessionDeadlineMs)
     return next

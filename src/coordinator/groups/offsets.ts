@@ -1,6 +1,7 @@
 /** OffsetCommit, OffsetFetch and the expiry of offsets. Source of the rules: coordinators.md 5. */
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import { CONSUMER_PROTOCOL_TYPE } from './config.ts'
+import { checkConsumerCommit, checkConsumerFetch, checkConsumerTxnCommit } from './consumer/describe.ts'
 import type { CommittedOffset, Group } from './group.ts'
 import { checkMemberOfGeneration } from './member-checks.ts'
 import type { MemberOfGeneration } from './member-checks.ts'
@@ -8,8 +9,14 @@ import { renewSession } from './rebalance.ts'
 import type { GroupRecord } from './records.ts'
 
 /** May these offsets be committed? A member that may has shown that it lives. */
-export function checkOffsetCommit(group: Group, request: MemberOfGeneration, nowMs: number): number {
+export function checkOffsetCommit(
+  group: Group,
+  request: MemberOfGeneration & { readonly apiVersion: number },
+  nowMs: number,
+): number {
   if (group.isDead) return ErrorCode.COORDINATOR_NOT_AVAILABLE
+  const { consumer } = group
+  if (consumer !== null) return checkConsumerCommit(consumer, { ...request, epoch: request.generationId })
   // From an admin client, or a consumer that manages its partitions itself.
   if (request.generationId < 0 && group.state === 'Empty') return ErrorCode.NONE
   const error = checkMemberOfGeneration(group, request)
@@ -25,7 +32,10 @@ export function checkTxnOffsetCommit(group: Group, request: MemberOfGeneration):
   if (group.isDead) return ErrorCode.COORDINATOR_NOT_AVAILABLE
   const { generationId, memberId, groupInstanceId } = request
   const saysNothing = generationId < 0 && memberId === '' && groupInstanceId === null
-  if (saysNothing || (generationId < 0 && group.state === 'Empty')) return ErrorCode.NONE
+  if (saysNothing) return ErrorCode.NONE
+  const { consumer } = group
+  if (consumer !== null) return checkConsumerTxnCommit(consumer, memberId, generationId)
+  if (generationId < 0 && group.state === 'Empty') return ErrorCode.NONE
   return checkMemberOfGeneration(group, request)
 }
 
@@ -59,6 +69,19 @@ export function offsetRecord(
       expireTimestamp: expires ? wallMs + retentionMs : -1,
     },
   }
+}
+
+/** Of OffsetFetch 9: null when the request is not of a member. */
+export interface FetchingMember {
+  readonly memberId: string | null
+  readonly memberEpoch: number
+}
+
+export function checkOffsetFetch(group: Group | undefined, member: FetchingMember): number {
+  const consumer = group?.consumer ?? null
+  return consumer === null
+    ? ErrorCode.NONE
+    : checkConsumerFetch(consumer, member.memberId, member.memberEpoch)
 }
 
 export interface FetchedOffset {
@@ -99,10 +122,10 @@ function hasPendingCommit(group: Group, topic: string, partition: number): boole
 export function expiredOffsets(group: Group, wallMs: number, retentionMs: number): [string, number][] {
   const baseMs = expiryBase(group)
   if (baseMs === null) return []
-  const keptTopics = group.state === 'Stable' ? group.subscribedTopics : null
+  const keeps = keptTopics(group)
   const expired: [string, number][] = []
   for (const [topic, partition, offset] of group.offsets.entries()) {
-    if (keptTopics?.has(topic) === true || group.pendingCommits.get(topic, partition) !== undefined) continue
+    if (keeps(topic) || group.pendingCommits.get(topic, partition) !== undefined) continue
     const { expireTimestampMs } = offset
     const isExpired =
       expireTimestampMs === -1 ? wallMs - baseMs(offset) >= retentionMs : wallMs >= expireTimestampMs
@@ -111,10 +134,15 @@ export function expiredOffsets(group: Group, wallMs: number, retentionMs: number
   return expired
 }
 
+function keptTopics({ consumer, state, subscribedTopics }: Group): (topic: string) => boolean {
+  if (consumer !== null) return (topic) => consumer.isSubscribedTo(topic)
+  return (topic) => state === 'Stable' && subscribedTopics?.has(topic) === true
+}
+
 /** From when an offset's age counts; null: the group's offsets do not expire now (KIP-211). */
 function expiryBase(group: Group): ((offset: CommittedOffset) => number) | null {
   const sinceCommit = (offset: CommittedOffset): number => offset.commitTimestampMs
-  if (group.protocolType === null) return sinceCommit
+  if (group.protocolType === null || group.consumer !== null) return sinceCommit
   if (group.state === 'Empty')
     return group.stateTimestampMs === -1 ? sinceCommit : () => group.stateTimestampMs
   const subscriptionsKnown = group.protocolType === CONSUMER_PROTOCOL_TYPE && group.subscribedTopics !== null

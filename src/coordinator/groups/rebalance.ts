@@ -241,13 +241,17 @@ function expireSession(group: Group, member: Member, turn: Turn): void {
 
 /** Taken from the coordinator: everything that waits is answered. */
 export function killGroup(group: Group, errorCode: number, turn: Turn): void {
+  answerAll(group, errorCode, turn)
+  group.transitionTo('Dead', turn.wallMs)
+  group.rebalance = null
+  group.syncDeadlineMs = Infinity
+}
+
+export function answerAll(group: Group, errorCode: number, turn: Turn): void {
   for (const member of group.members.values()) {
     answerJoin(group, member, failedJoin(member.memberId, errorCode), turn)
     answerSync(member, failedSync(errorCode), turn)
   }
   for (const { reply } of group.waitingReturns ?? []) turn.reply(reply, failedJoin('', errorCode))
   group.waitingReturns = null
-  group.transitionTo('Dead', turn.wallMs)
-  group.rebalance = null
-  group.syncDeadlineMs = Infinity
 }

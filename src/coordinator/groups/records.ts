@@ -5,6 +5,8 @@
 import { versioned } from '../../protocol/compile.ts'
 import { array, bytes, int32, int64, schema, string } from '../../protocol/schema.ts'
 import type { Decoded } from '../../protocol/schema.ts'
+import { decodeConsumerRecord, encodeConsumerRecord, isConsumerRecord } from './consumer/records.ts'
+import type { ConsumerRecord } from './consumer/records.ts'
 import { metadataOf, NO_ASSIGNMENT } from './group.ts'
 import type { CommittedOffset, Group, Member, MemberProtocol } from './group.ts'
 
@@ -83,6 +85,7 @@ export type GroupRecord =
       readonly value: OffsetCommitValue | null
     }
   | { readonly type: 'group'; readonly groupId: string; readonly value: GroupMetadataValue | null }
+  | ConsumerRecord
 
 export function encodeRecord(record: GroupRecord): { key: Buffer; value: Buffer | null } {
   if (record.type === 'offset') {
@@ -92,11 +95,12 @@ export function encodeRecord(record: GroupRecord): { key: Buffer; value: Buffer 
     const version = value.expireTimestamp === -1 ? OFFSET_VALUE_VERSION : EXPIRING_OFFSET_VALUE_VERSION
     return { key, value: offsetCommitValue.encode(version, value) }
   }
+  if (isConsumerRecord(record)) return encodeConsumerRecord(record)
   const key = groupMetadataKey.encode(GROUP_KEY_VERSION, { group: record.groupId })
   return { key, value: record.value && groupMetadataValue.encode(GROUP_VALUE_VERSION, record.value) }
 }
 
-/** null for a record of a kind that is not known here (KIP-848 writes some). Throws MalformedMessageError. */
+/** null for a record of a kind that is not known here. Throws MalformedMessageError. */
 export function decodeRecord(key: Buffer, value: Buffer | null): GroupRecord | null {
   const version = key.length < 2 ? -1 : key.readInt16BE(0)
   if (version === 0 || version === 1) {
@@ -113,7 +117,7 @@ export function decodeRecord(key: Buffer, value: Buffer | null): GroupRecord | n
     const groupId = groupMetadataKey.decode(key).value.group
     return { type: 'group', groupId, value: value && decodeGroupValue(value) }
   }
-  return null
+  return decodeConsumerRecord(version, key, value)
 }
 
 /** Version 0 has no rebalance timeout: the session timeout stands for it. */

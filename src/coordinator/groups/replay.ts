@@ -2,6 +2,9 @@
  * What the log says, applied to the groups: the only place that changes their durable state, for records just written
  * and for records that are loaded alike. Source: coordinators.md 5 (load).
  */
+import { ConsumerGroup } from './consumer/consumer-group.ts'
+import { isConsumerRecord } from './consumer/records.ts'
+import type { ConsumerRecord } from './consumer/records.ts'
 import { Group } from './group.ts'
 import type { CommittedOffset, Member } from './group.ts'
 import { PartitionMap } from './partition-map.ts'
@@ -13,6 +16,8 @@ import type { Turn } from './turn.ts'
 export class GroupPartition {
   readonly index: number
   readonly groups = new Map<string, Group>()
+  /** Those of the consumer protocol. */
+  readonly consumerGroups = new Set<Group>()
   /** Groups with offsets of a producer's open transaction. */
   readonly openTransactions = new Map<number, Set<Group>>()
 
@@ -43,8 +48,10 @@ export function replay(
     const group =
       record.value === null ? partition.groups.get(record.groupId) : partition.getOrCreate(record.groupId)
     if (group !== undefined) group.recorded = record.value
+    if (group !== undefined && record.value !== null) dropConsumerGroup(partition, group)
     return
   }
+  if (isConsumerRecord(record)) return replayConsumerRecord(partition, record)
   const { groupId, topic, partition: index, value } = record
   if (value === null && !partition.groups.has(groupId)) return
   const group = partition.getOrCreate(groupId)
@@ -52,6 +59,25 @@ export function replay(
     producerId === NOT_TRANSACTIONAL ? group.offsets : transactionOffsets(partition, group, producerId)
   if (value === null) offsets.delete(topic, index)
   else putIfNewer(offsets, topic, index, committedOffset(value, recordOffset))
+}
+
+function replayConsumerRecord(partition: GroupPartition, record: ConsumerRecord): void {
+  const { groupId, value } = record
+  const group = value === null ? partition.groups.get(groupId) : partition.getOrCreate(groupId)
+  if (group === undefined) return
+  if (group.consumer === null) {
+    if (value === null) return
+    group.consumer = new ConsumerGroup(groupId)
+    group.recorded = null
+    partition.consumerGroups.add(group)
+  }
+  group.consumer.apply(record)
+  if (record.type === 'consumer-group' && value === null) dropConsumerGroup(partition, group)
+}
+
+function dropConsumerGroup(partition: GroupPartition, group: Group): void {
+  group.consumer = null
+  partition.consumerGroups.delete(group)
 }
 
 function transactionOffsets(

@@ -22,6 +22,11 @@ export function storeError(error: number): number {
   }
 }
 
+/** For the records of consumer groups. */
+export function consumerStoreError(error: number): number {
+  return error === ErrorCode.REQUEST_TIMED_OUT ? ErrorCode.COORDINATOR_NOT_AVAILABLE : storeError(error)
+}
+
 /** For the records of offset commits. */
 export function commitStoreError(error: number): number {
   switch (error) {

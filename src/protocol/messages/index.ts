@@ -45,6 +45,8 @@ import { describeProducersApi } from './61-describe-producers.ts'
 import { describeTransactionsApi } from './65-describe-transactions.ts'
 import { listTransactionsApi } from './66-list-transactions.ts'
 import { allocateProducerIdsApi } from './67-allocate-producer-ids.ts'
+import { consumerGroupHeartbeatApi } from './68-consumer-group-heartbeat.ts'
+import { consumerGroupDescribeApi } from './69-consumer-group-describe.ts'
 
 export const apis: readonly AnyApi[] = [
   produceApi,
@@ -92,6 +94,8 @@ export const apis: readonly AnyApi[] = [
   describeTransactionsApi,
   listTransactionsApi,
   allocateProducerIdsApi,
+  consumerGroupHeartbeatApi,
+  consumerGroupDescribeApi,
 ]
 
 export const apiByKey: ReadonlyMap<number, AnyApi> = new Map(apis.map((api) => [api.key, api]))

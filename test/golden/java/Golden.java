@@ -43,16 +43,10 @@ import org.apache.kafka.common.record.Record;
 import org.apache.kafka.common.record.RecordBatch;
 import org.apache.kafka.common.record.SimpleRecord;
 import org.apache.kafka.common.record.TimestampType;
-import org.apache.kafka.coordinator.group.generated.GroupMetadataKey;
-import org.apache.kafka.coordinator.group.generated.GroupMetadataValue;
-import org.apache.kafka.coordinator.group.generated.OffsetCommitKey;
-import org.apache.kafka.coordinator.group.generated.OffsetCommitValue;
-import org.apache.kafka.coordinator.transaction.generated.TransactionLogKey;
-import org.apache.kafka.coordinator.transaction.generated.TransactionLogValue;
 
 /**
  * Fills the classes that Kafka generates for its messages with sample values, as far as each version's schema carries them,
- * and writes down the bytes that those classes make of them, beside the values. Run by generate.sh.
+ * and writes down the bytes that those classes make of them, beside the values. Used by Generate (both of them).
  */
 public class Golden {
     enum Variant {
@@ -76,20 +70,6 @@ public class Golden {
 
     static final int CORRELATION_ID = 77;
     static final long MAX_SAFE = (1L << 53) - 1;
-
-    public static void main(String[] args) throws Exception {
-        Path directory = Path.of(args[0]);
-        for (String spec : Arrays.copyOfRange(args, 1, args.length)) {
-            String[] parts = spec.split("[:-]");
-            writeApi(directory, Short.parseShort(parts[0]), Short.parseShort(parts[1]), Short.parseShort(parts[2]));
-        }
-        writeJson(directory.resolve("record-batches.json"), Batches.all());
-        writeJson(directory.resolve("message-sets.json"), MessageSets.built());
-        writeJson(directory.resolve("message-sets-down.json"), MessageSets.convertedDown());
-        writeJson(directory.resolve("group-records.json"), CoordinatorRecords.ofGroups());
-        writeJson(directory.resolve("transaction-records.json"), CoordinatorRecords.ofTransactions());
-        writeJson(directory.resolve("replica-assignments.json"), ReplicaAssignments.all());
-    }
 
     // ---- messages ----
 
@@ -528,35 +508,16 @@ public class Golden {
     // ---- records of __consumer_offsets and __transaction_state ----
 
     static class CoordinatorRecords {
-        static List<Object> ofTransactions() throws Exception {
-            List<Object> records = new ArrayList<>();
-            for (short version = 0; version <= TransactionLogKey.HIGHEST_SUPPORTED_VERSION; version++) {
-                add(records, "key", new TransactionLogKey(), version);
-            }
-            for (short version = 0; version <= TransactionLogValue.HIGHEST_SUPPORTED_VERSION; version++) {
-                add(records, "value", new TransactionLogValue(), version);
-            }
-            return records;
-        }
-
-        static List<Object> ofGroups() throws Exception {
-            List<Object> records = new ArrayList<>();
-            for (short version = 0; version <= OffsetCommitKey.HIGHEST_SUPPORTED_VERSION; version++) {
-                add(records, "key", new OffsetCommitKey(), version);
-            }
-            for (short version = 0; version <= OffsetCommitValue.HIGHEST_SUPPORTED_VERSION; version++) {
-                add(records, "value", new OffsetCommitValue(), version);
-            }
-            for (short version = 2; version <= GroupMetadataKey.HIGHEST_SUPPORTED_VERSION; version++) {
-                add(records, "key", new GroupMetadataKey(), version);
-            }
-            for (short version = 0; version <= GroupMetadataValue.HIGHEST_SUPPORTED_VERSION; version++) {
-                add(records, "value", new GroupMetadataValue(), version);
-            }
-            return records;
-        }
-
         static void add(List<Object> records, String part, Message template, short version) throws Exception {
+            add(records, part, template, version, version);
+        }
+
+        /** Since 4.0 a key carries the number of its kind where it had its version before. */
+        static void addKey(List<Object> records, int kind, Message template) throws Exception {
+            add(records, "key", template, (short) 0, (short) kind);
+        }
+
+        static void add(List<Object> records, String part, Message template, short version, short prefix) throws Exception {
             Schema schema = (Schema) template.getClass().getField("SCHEMA_" + version).get(null);
             for (Variant variant : Variant.values()) {
                 Message message = template.getClass().getDeclaredConstructor().newInstance();
@@ -568,10 +529,11 @@ public class Golden {
                 Map<String, Object> object = new LinkedHashMap<>();
                 object.put("type", template.getClass().getSimpleName());
                 object.put("part", part);
-                object.put("version", version);
+                object.put("version", prefix);
                 object.put("variant", variant.label());
                 object.put("value", dump(message, schema));
-                object.put("bytes", plain(MessageUtil.toVersionPrefixedBytes(version, message)));
+                byte[] bytes = bytesOf(message, version);
+                object.put("bytes", plain(concat(new byte[] {(byte) (prefix >> 8), (byte) prefix}, bytes)));
                 records.add(object);
             }
         }

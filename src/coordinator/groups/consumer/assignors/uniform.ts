@@ -1,0 +1,89 @@
+/**
+ * The uniform assignor, Kafka's default: everybody gets as many partitions as the others, or one more, and keeps of what it
+ * had as much as that allows. Here for members who all subscribe to the same topics; heterogeneous.ts for the others.
+ * Source: UniformHomogeneousAssignmentBuilder.java (4.1).
+ */
+import { assert } from '../../../../base/assert.ts'
+import type { Assignment } from '../assignment.ts'
+import { inJavaOrder, partitionsInJavaOrder, uuidHash } from '../java-order.ts'
+import type { GroupSpec } from './assignor.ts'
+import { heterogeneousAssignment, topicsOf } from './heterogeneous.ts'
+import type { Draft } from './heterogeneous.ts'
+
+type FreePartition = readonly [topicId: string, partition: number]
+
+export function uniformAssignor(group: GroupSpec): ReadonlyMap<string, Assignment> {
+  if (group.members.size === 0) return new Map()
+  return group.homogeneous ? homogeneousAssignment(group) : heterogeneousAssignment(group)
+}
+
+function homogeneousAssignment(group: GroupSpec): ReadonlyMap<string, Assignment> {
+  const [anyMember] = group.members.values()
+  const topicIds = inJavaOrder(anyMember.topicIds, uuidHash, 'presized')
+  if (topicIds.length === 0) return new Map()
+  const free: FreePartition[] = []
+  let total = 0
+  for (const topicId of topicIds) {
+    const count = group.partitionCount(topicId)
+    for (let partition = 0; partition < count; partition++) {
+      if (!group.isAssigned(topicId, partition)) free.push([topicId, partition])
+    }
+    total += count
+  }
+  const { drafts, wanting } = keepWithinQuota(group, new Set(topicIds), total, free)
+  let next = 0
+  for (const { memberId, wants } of wanting) {
+    const draft = drafts.get(memberId)!
+    for (let i = 0; i < wants && next < free.length; i++, next++) {
+      const [topicId, partition] = free[next]
+      const partitions = draft.get(topicId)
+      if (partitions === undefined) draft.set(topicId, new Set([partition]))
+      else partitions.add(partition)
+    }
+  }
+  assert(next === free.length, 'partitions were left unassigned')
+  return new Map([...drafts].map(([memberId, draft]) => [memberId, topicsOf(draft)]))
+}
+
+/** Takes from each member what is above its quota or no longer subscribed to, and says who may take how many more. */
+function keepWithinQuota(
+  group: GroupSpec,
+  topicIds: ReadonlySet<string>,
+  total: number,
+  free: FreePartition[],
+) {
+  const size = group.members.size
+  const least = Math.floor(total / size)
+  let extras = total % size
+  let left = size
+  const drafts = new Map<string, Draft>()
+  const wanting: { memberId: string; wants: number }[] = []
+  for (const [memberId, { assignment }] of group.members) {
+    let hasExtra = extras > 0
+    let quota = hasExtra ? least + 1 : least
+    const draft: Draft = new Map()
+    for (const topicId of inJavaOrder(assignment.keys(), uuidHash, 'grown')) {
+      if (!topicIds.has(topicId)) continue
+      const kept = new Set<number>()
+      for (const partition of partitionsInJavaOrder(assignment.get(topicId)!)) {
+        if (quota > 0) {
+          kept.add(partition)
+          quota--
+        } else {
+          free.push([topicId, partition])
+        }
+      }
+      if (kept.size > 0) draft.set(topicId, kept)
+    }
+    // Others are left who can take the extra partition: this one does not need it.
+    if (quota > 0 && hasExtra && left > extras) {
+      quota--
+      hasExtra = false
+    }
+    if (quota > 0) wanting.push({ memberId, wants: quota })
+    if (hasExtra) extras--
+    left--
+    drafts.set(memberId, draft)
+  }
+  return { drafts, wanting }
+}

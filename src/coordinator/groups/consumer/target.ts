@@ -1,0 +1,100 @@
+/**
+ * The target assignment of a group's next epoch: what is meant for each member once all have given back and taken.
+ * Source: TargetAssignmentBuilder.java (4.1).
+ */
+import { NOTHING, sameAssignment } from './assignment.ts'
+import type { Assignment } from './assignment.ts'
+import { ASSIGNORS } from './assignors/assignor.ts'
+import type { MemberSpec } from './assignors/assignor.ts'
+import type { ConsumerGroup } from './consumer-group.ts'
+import { count } from './counts.ts'
+import { inJavaOrder, stringHash } from './java-order.ts'
+import { regexOf } from './member.ts'
+import type { ConsumerMember } from './member.ts'
+import { targetEpochRecord, targetRecord } from './records.ts'
+import type { ConsumerRecord } from './records.ts'
+import type { GroupTopics } from './topics.ts'
+
+export interface NextTarget {
+  readonly records: ConsumerRecord[]
+  readonly targets: ReadonlyMap<string, Assignment>
+}
+
+interface Change {
+  readonly epoch: number
+  readonly homogeneous: boolean
+  /** As the group has it (or a copy under another id), and as it will be. */
+  readonly before: ConsumerMember
+  readonly member: ConsumerMember
+  readonly defaultAssignor: string
+}
+
+export function nextTarget(group: ConsumerGroup, topics: GroupTopics, change: Change): NextTarget {
+  const { member, before, epoch, homogeneous } = change
+  const specs = memberSpecs(group, topics, member)
+  const assignorCounts = new Map(group.assignorCounts)
+  if (before.assignor !== null) count(assignorCounts, before.assignor, -1)
+  if (member.assignor !== null) count(assignorCounts, member.assignor, 1)
+  const preferred = group.preferredAssignor(assignorCounts)
+  const assign = ASSIGNORS.get(preferred ?? '') ?? ASSIGNORS.get(change.defaultAssignor)!
+  const targets = assign({
+    members: specs,
+    homogeneous,
+    isAssigned: (topicId, partition) => group.isMeantForAnybody(topicId, partition),
+    partitionCount: (topicId) => topics.topicById(topicId)?.partitionCount ?? 0,
+  })
+  const records: ConsumerRecord[] = []
+  for (const memberId of specs.keys()) {
+    const next = targets.get(memberId) ?? NOTHING
+    const known = group.targets.get(memberId)
+    if (known === undefined || !sameAssignment(known, next))
+      records.push(targetRecord(group.groupId, memberId, next))
+  }
+  records.push(targetEpochRecord(group.groupId, epoch))
+  return { records, targets }
+}
+
+/** In the order of Kafka's own map. */
+function memberSpecs(
+  group: ConsumerGroup,
+  topics: GroupTopics,
+  changed: ConsumerMember,
+): Map<string, MemberSpec> {
+  const members = new Map(group.members)
+  const replaced = changed.instanceId === null ? undefined : group.staticMembers.get(changed.instanceId)
+  if (replaced !== undefined && replaced !== changed.memberId) members.delete(replaced)
+  members.set(changed.memberId, changed)
+  const specs = new Map<string, MemberSpec>()
+  const known = new Map<string, readonly string[]>()
+  for (const memberId of inJavaOrder(members.keys(), stringHash, 'grown')) {
+    const member = members.get(memberId)!
+    const assignment = member === changed ? group.targetFor(changed) : group.target(memberId)
+    const topicIds = subscribedTopicIds(group, topics, member, known)
+    specs.set(memberId, { instanceId: member.instanceId, topicIds, assignment: existing(assignment, topics) })
+  }
+  return specs
+}
+
+/** Topics that are gone are nobody's. */
+function existing(assignment: Assignment, topics: GroupTopics): Assignment {
+  if ([...assignment.keys()].every((topicId) => topics.topicById(topicId) !== undefined)) return assignment
+  return new Map([...assignment].filter(([topicId]) => topics.topicById(topicId) !== undefined))
+}
+
+/** `known`: what was found for another member with the same subscription. */
+function subscribedTopicIds(
+  group: ConsumerGroup,
+  topics: GroupTopics,
+  member: ConsumerMember,
+  known: Map<string, readonly string[]>,
+): readonly string[] {
+  const regex = regexOf(member)
+  const matches = regex === null ? [] : [...(group.resolvedRegexes.get(regex)?.topics ?? [])]
+  const names = [...new Set([...[...member.topicNames].sort(), ...matches.sort()])]
+  const key = names.join(',')
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const ids = inJavaOrder(names, stringHash, 'presized').flatMap((name) => topics.topic(name)?.topicId ?? [])
+  known.set(key, ids)
+  return ids
+}
