@@ -35,6 +35,7 @@ const suites = {
 const allSuites = [
   'side-by-side',
   'unit',
+  'mixed',
   'sim',
   'crash',
   'roundtrip',

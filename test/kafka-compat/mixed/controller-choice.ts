@@ -5,9 +5,10 @@ import type { Cluster } from '../harness/cluster.ts'
 import type { ClusterMember } from '../harness/cluster-member.ts'
 import { eventually } from '../harness/conditions.ts'
 import { ClusterView } from '../cluster/cluster-view.ts'
+import { patiently } from './mixed-cluster.ts'
 
-/** Shorter than any session, longer than an election. */
-const FREEZE_AT_MOST_MS = 1500
+/** Shorter than any session, longer than an election on a busy machine. */
+const FREEZE_AT_MOST_MS = 4000
 
 /**
  * The controller's znode is taken away while all other brokers stand still, so the chosen one makes it again. For the
@@ -29,11 +30,11 @@ export async function makeController(cluster: Cluster, brokerId: number): Promis
     } finally {
       for (const member of others) member.thaw()
     }
-    await eventually('there is a controller', async () => (await view.controllerId()) !== null)
+    await patiently('there is a controller', async () => (await view.controllerId()) !== null)
   }
   // Clients ask whom the brokers name; until all name the new one, some are told that they asked the wrong broker.
   for (const member of cluster.members.filter(({ isRunning }) => isRunning))
-    await eventually(
+    await patiently(
       `broker ${member.brokerId} knows the controller`,
       async () => (await controllerNamedBy(member)) === brokerId,
     )

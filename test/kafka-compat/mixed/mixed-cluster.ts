@@ -35,6 +35,11 @@ const calmProperties: Readonly<Record<string, string>> = {
 /** Long enough for a broker that was away to catch up on a machine with two cores. */
 const SETTLE_TIMEOUT_MS = 120_000
 
+/** For what a cluster of two kinds on a busy machine comes to. */
+export function patiently<T>(what: string, condition: () => T | Promise<T>): Promise<NonNullable<T>> {
+  return eventually(what, condition, SETTLE_TIMEOUT_MS)
+}
+
 export class MixedCluster {
   readonly cluster: Cluster
   readonly view: ClusterView
@@ -93,25 +98,17 @@ export class MixedCluster {
   /** Resolves when each producer has been acknowledged more than before, and nobody has given up. */
   async untilLoadGoesOn(): Promise<void> {
     const before = producers.map((name) => this.load.acknowledged(name))
-    await eventually(
-      'every producer is acknowledged more',
-      () => {
-        this.load.assertAlive()
-        return producers.every((name, i) => this.load.acknowledged(name) > before[i])
-      },
-      SETTLE_TIMEOUT_MS,
-    )
+    await patiently('every producer is acknowledged more', () => {
+      this.load.assertAlive()
+      return producers.every((name, i) => this.load.acknowledged(name) > before[i])
+    })
   }
 
   /** Resolves when each group has committed every partition, or some of them more often: it has a coordinator. */
   async untilGroupsGoOn(): Promise<void> {
     for (const group of committingGroups) {
       const enough = this.#checker.countCommitted(group) + loadAssignment.length
-      await eventually(
-        `the group ${group} commits`,
-        () => this.#checker.countCommitted(group) >= enough,
-        SETTLE_TIMEOUT_MS,
-      )
+      await patiently(`the group ${group} commits`, () => this.#checker.countCommitted(group) >= enough)
     }
   }
 
@@ -124,15 +121,11 @@ export class MixedCluster {
 
   /** Every replica of every topic is in sync, as ZooKeeper says. */
   async untilAllInSync(replicas = 3): Promise<void> {
-    await eventually(
-      'all replicas are in sync',
-      async () => {
-        const partitions = await this.view.partitions()
-        const mine = partitions.filter(({ topic }) => topic === LOAD_TOPIC || topic.startsWith('__'))
-        return mine.every(({ leader, isr }) => leader >= 0 && isr.length === replicas)
-      },
-      SETTLE_TIMEOUT_MS,
-    )
+    await patiently('all replicas are in sync', async () => {
+      const partitions = await this.view.partitions()
+      const mine = partitions.filter(({ topic }) => topic === LOAD_TOPIC || topic.startsWith('__'))
+      return mine.every(({ leader, isr }) => leader >= 0 && isr.length === replicas)
+    })
   }
 
   /** Each partition of the load is led by the broker that it prefers. */
