@@ -162,7 +162,7 @@ function checkLength(path, text) {
 }
 
 /** Their handlers come with the two halves of transactions; until then ApiVersions does not name them. */
-const HANDLED_LATER = [24, 25, 26, 28, 65, 66]
+const HANDLED_LATER = [28]
 
 /** The same NN-name for message and handler, a row in the api-table, golden bytes. */
 function checkApis(root) {

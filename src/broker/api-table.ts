@@ -26,6 +26,9 @@ import { handleDeleteTopics } from './handlers/20-delete-topics.ts'
 import { handleDeleteRecords } from './handlers/21-delete-records.ts'
 import { handleInitProducerId } from './handlers/22-init-producer-id.ts'
 import { handleOffsetForLeaderEpoch } from './handlers/23-offset-for-leader-epoch.ts'
+import { handleAddPartitionsToTxn } from './handlers/24-add-partitions-to-txn.ts'
+import { handleAddOffsetsToTxn } from './handlers/25-add-offsets-to-txn.ts'
+import { handleEndTxn } from './handlers/26-end-txn.ts'
 import { handleWriteTxnMarkers } from './handlers/27-write-txn-markers.ts'
 import { handleDescribeConfigs } from './handlers/32-describe-configs.ts'
 import { handleAlterConfigs } from './handlers/33-alter-configs.ts'
@@ -41,6 +44,8 @@ import { handleOffsetDelete } from './handlers/47-offset-delete.ts'
 import { handleAlterPartition } from './handlers/56-alter-partition.ts'
 import { handleDescribeCluster } from './handlers/60-describe-cluster.ts'
 import { handleDescribeProducers } from './handlers/61-describe-producers.ts'
+import { handleDescribeTransactions } from './handlers/65-describe-transactions.ts'
+import { handleListTransactions } from './handlers/66-list-transactions.ts'
 import { handleAllocateProducerIds } from './handlers/67-allocate-producer-ids.ts'
 import { handleConsumerGroupHeartbeat } from './handlers/68-consumer-group-heartbeat.ts'
 import { handleConsumerGroupDescribe } from './handlers/69-consumer-group-describe.ts'
@@ -82,6 +87,9 @@ const handlers = new Map<number, AnyHandler>([
   [21, handleDeleteRecords],
   [22, handleInitProducerId],
   [23, handleOffsetForLeaderEpoch],
+  [24, handleAddPartitionsToTxn],
+  [25, handleAddOffsetsToTxn],
+  [26, handleEndTxn],
   [27, handleWriteTxnMarkers],
   [32, handleDescribeConfigs],
   [33, handleAlterConfigs],
@@ -97,6 +105,8 @@ const handlers = new Map<number, AnyHandler>([
   [56, amongBrokers(handleAlterPartition)],
   [60, handleDescribeCluster],
   [61, handleDescribeProducers],
+  [65, handleDescribeTransactions],
+  [66, handleListTransactions],
   [67, amongBrokers(handleAllocateProducerIds)],
   [68, handleConsumerGroupHeartbeat],
   [69, handleConsumerGroupDescribe],

@@ -17,16 +17,18 @@ import type { LogDirLocks } from '../log/log-dir-locks.ts'
 import type { CleanerSettings } from '../log/cleaner/log-cleaner.ts'
 import { createLogManager } from '../log/log-manager.ts'
 import type { LogManager } from '../log/types.ts'
-import { errorName, ErrorCode } from '../protocol/error-codes.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
 import { NO_SEQUENCE } from '../protocol/record-batch.ts'
 import { ReplicaManager } from '../replication/replica-manager.ts'
 import { advertisedApis } from './api-table.ts'
+import { buildTransactions, type Transactions } from './build-transactions.ts'
 import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
 import { ConfigAdmin } from './config/config-admin.ts'
 import { confirmSession } from './confirm-session.ts'
 import { ConnectionOrder } from './connection-order.ts'
 import { ControlPlane, localChannel } from './control-plane.ts'
 import { ControllerChannel } from './controller-channel.ts'
+import { coordinatorLog } from './coordinator-logs.ts'
 import { FetchSessionCache } from './fetch-sessions.ts'
 import { followerFetchers } from './follower-fetchers.ts'
 import { leaderQuota } from './leader-quota.ts'
@@ -35,10 +37,9 @@ import { MetadataCache } from './metadata-cache.ts'
 import { RACK_AWARE_SELECTOR } from './preferred-replica.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { RemoteChannel } from './remote-channel.ts'
-import { ReplicatedLog } from './replicated-log.ts'
 import type { Services } from './services.ts'
 import { TopicConfigs } from './topic-configs.ts'
-import { OFFSETS_TOPIC } from './topic-names.ts'
+import { OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from './topic-names.ts'
 import { TxnCoordinatorChannel } from './txn-coordinator-channel.ts'
 import { TxnMarkers } from './txn-markers.ts'
 import { TxnVerification } from './txn-verification.ts'
@@ -49,7 +50,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 /** The version that knows TRANSACTION_ABORTABLE. */
 const TXN_OFFSET_COMMIT_OF_ABORTABLE = 4
 
-export interface Parts {
+export interface Parts extends Transactions {
   readonly services: Services
   readonly controller: Controller
   readonly toController: ControllerChannel
@@ -127,9 +128,11 @@ export function buildParts(
     listener: {
       elected: (topic, partition, epoch) => {
         if (topic === OFFSETS_TOPIC) groups.onElected(partition, epoch)
+        if (topic === TRANSACTIONS_TOPIC) transactions.onElected(partition, epoch)
       },
       resigned: (topic, partition) => {
         if (topic === OFFSETS_TOPIC) groups.onResigned(partition)
+        if (topic === TRANSACTIONS_TOPIC) transactions.onResigned(partition)
       },
     },
   })
@@ -187,7 +190,11 @@ export function buildParts(
     env,
     brokerId,
     metadata,
-    local: null,
+    local: {
+      partitionFor: (transactionalId) => transactions.partitionFor(transactionalId),
+      ask: ({ transactionalId, producerId, producerEpoch, topics: asked }) =>
+        transactions.verifyPartitions(transactionalId, producerId, producerEpoch, asked),
+    },
     listenerName,
     requestTimeoutMs: config.get('request.timeout.ms'),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
@@ -199,6 +206,17 @@ export function buildParts(
   const groups = buildGroups(config, env, { metadata, replicas, topics, txnVerification })
   const timeoutMs = (): number => config.get('request.timeout.ms')
   const txnMarkers = new TxnMarkers({ clock, timers, replicas, groups, timeoutMs })
+  const producerIds = new ProducerIds(() => toController.allocateProducerIds())
+  const { transactions, txnMarkerChannels } = buildTransactions(config, env, {
+    brokerId,
+    timers,
+    metadata,
+    replicas,
+    topics,
+    producerIds,
+    here: txnMarkers,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  })
   const configAdmin = new ConfigAdmin({
     session,
     config,
@@ -222,7 +240,6 @@ export function buildParts(
   const randomId = (): number => random.bytes(4).readUInt32BE(0) & 0x7fffffff
   const slots = config.get('max.incremental.fetch.session.cache.slots')
   const fetchSessions = new FetchSessionCache(slots, () => clock.monotonicMs(), randomId)
-  const producerIds = new ProducerIds(() => toController.allocateProducerIds())
   const services: Services = {
     env,
     brokerId,
@@ -238,6 +255,7 @@ export function buildParts(
     replicas,
     leaderQuota: leaderQuota(config, env, { brokerId, topicConfigs }),
     groups,
+    transactions,
     txnMarkers,
     txnVerification,
     connectionOrder: new ConnectionOrder(),
@@ -252,8 +270,10 @@ export function buildParts(
     controller,
     toController,
     toTxnCoordinators,
+    txnMarkerChannels,
     topicConfigs,
     groups,
+    transactions,
     logs,
     configAdmin,
     internalTopic,
@@ -383,24 +403,12 @@ function buildGroups(
   },
 ): GroupCoordinator {
   const { metadata, replicas, topics, txnVerification } = parts
-  const ensureTopic = async (): Promise<number> => {
-    const known = metadata.topic(OFFSETS_TOPIC)
-    if (known) return known.partitions.length
-    const { error } = await topics.autoCreateTopic(OFFSETS_TOPIC)
-    const made = metadata.topic(OFFSETS_TOPIC)
-    if (!made) throw new Error(`${OFFSETS_TOPIC} cannot be created: ${errorName(error)}`)
-    return made.partitions.length
-  }
-  const log = new ReplicatedLog({
-    topic: OFFSETS_TOPIC,
-    timers: env.timers,
-    replicas,
-    commitTimeoutMs: config.get('offsets.commit.timeout.ms'),
-    ensureTopic,
-  })
+  const { timers } = env
+  const commitTimeoutMs = config.get('offsets.commit.timeout.ms')
+  const log = coordinatorLog(OFFSETS_TOPIC, commitTimeoutMs, { timers, metadata, replicas, topics })
   const groups = new GroupCoordinator({
     clock: env.clock,
-    timers: env.timers,
+    timers,
     random: env.random,
     logger: env.logger,
     log,

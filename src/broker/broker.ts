@@ -115,6 +115,7 @@ export class Broker {
       undo.push(() => server.stop())
       const listeners = await listen(config, server)
       undo.push(() => parts.groups.stop())
+      undo.push(() => stopTransactions(parts))
       undo.push(() => parts.controller.stop())
       undo.push(() => parts.toController.stop())
       undo.push(() => parts.toTxnCoordinators.stop())
@@ -180,6 +181,7 @@ export class Broker {
     this.stopFollowing()
     await this.server.stop()
     this.parts.groups.stop()
+    stopTransactions(this.parts)
     this.parts.toController.stop()
     this.parts.toTxnCoordinators.stop()
     // What waits for an ensemble that is away must not keep the broker from stopping.
@@ -191,6 +193,11 @@ export class Broker {
     await session.close()
     locks.release()
   }
+}
+
+function stopTransactions({ transactions, txnMarkerChannels }: Parts): void {
+  transactions.stop()
+  txnMarkerChannels.stop()
 }
 
 function stopLogs({ services, logs }: Parts): Promise<void> {
@@ -288,6 +295,7 @@ async function join(
   await membership.join(endpoints)
   // A coordinator whose partitions come with the controller's first word must be there to hear of them.
   parts.groups.start()
+  parts.transactions.start()
   await parts.controller.start()
   // What the controller of a cluster says comes as requests.
   if (!isAlone) server.serve()

@@ -2,6 +2,7 @@
 import type { Env } from '../env/env.ts'
 import type { LogManager } from '../log/types.ts'
 import type { GroupCoordinator } from '../coordinator/groups/group-coordinator.ts'
+import type { TransactionCoordinator } from '../coordinator/transactions/transaction-coordinator.ts'
 import type { ReplicationQuota } from '../replication/replication-quota.ts'
 import type { ReplicaManager } from '../replication/replica-manager.ts'
 import type { BrokerConfig } from './config/broker-config.ts'
@@ -39,6 +40,7 @@ export interface Services {
   /** Of what throttled followers get. */
   readonly leaderQuota: ReplicationQuota
   readonly groups: GroupCoordinator
+  readonly transactions: TransactionCoordinator
   /** Ends transactions in the partitions that this broker leads. */
   readonly txnMarkers: TxnMarkers
   /** Asks the coordinators of transactions whether these include a partition. */

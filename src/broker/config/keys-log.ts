@@ -176,44 +176,39 @@ export const groupKeys = {
 
 export const transactionKeys = {
   'transaction.state.log.num.partitions': int(50, 'Partitions of `__transaction_state`.', {
-    honoured: false,
     min: 1,
   }),
   'transaction.state.log.replication.factor': short(3, 'Replicas of `__transaction_state`.', {
-    honoured: false,
     min: 1,
   }),
   'transaction.state.log.min.isr': int(2, 'In-sync replicas of `__transaction_state`.', {
-    honoured: false,
     min: 1,
   }),
   'transaction.state.log.segment.bytes': int(104857600, 'Segment size of `__transaction_state`.', {
-    honoured: false,
     min: 1,
   }),
   'transaction.state.log.load.buffer.size': int(5242880, 'Memory of loading transactions.', {
     ...accepted,
     min: 1,
   }),
-  'transaction.max.timeout.ms': int(900000, 'Longest timeout of a transaction.', { honoured: false, min: 1 }),
+  'transaction.max.timeout.ms': int(900000, 'Longest timeout of a transaction.', { min: 1 }),
   'transactional.id.expiration.ms': int(604800000, 'An unused transactional id is forgotten after this.', {
-    honoured: false,
     min: 1,
   }),
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': int(
     10000,
     'Time between aborts of late ones.',
-    { honoured: false, min: 1 },
+    { min: 1 },
   ),
   'transaction.remove.expired.transaction.cleanup.interval.ms': int(
     3600000,
     'Time between removals of ids.',
-    { honoured: false, min: 1 },
+    { min: 1 },
   ),
   'transaction.partition.verification.enable': bool(
     true,
-    'Whether transactional writes are checked.',
-    acceptedDynamic,
+    'Whether the coordinator is asked before a transaction writes to a partition.',
+    cluster,
   ),
   'producer.id.expiration.ms': int(86400000, 'An idle producer id is forgotten after this.', {
     ...cluster,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
+import { findCoordinatorApi } from '../../../src/protocol/messages/10-find-coordinator.ts'
 import { initProducerIdApi } from '../../../src/protocol/messages/22-init-producer-id.ts'
 import { useBroker } from '../use-broker.ts'
 
@@ -25,7 +26,16 @@ test('half of an identity is refused', async () => {
   expect(await code(5, 5)).toBe(ErrorCode.NONE)
 })
 
-test('transactions are not served', async () => {
-  const reply = await broker.client.request(initProducerIdApi, 5, { ...idempotent, transactionalId: 't' })
-  expect(reply).toMatchObject({ errorCode: ErrorCode.INVALID_REQUEST, producerId: -1, producerEpoch: -1 })
+test("a transactional id is the coordinator's: an epoch more each time, and none that fences for who comes too late", async () => {
+  const { client } = broker
+  await client.request(findCoordinatorApi, 3, { key: 't', keyType: 1 })
+  const init = (version: number, more = {}) =>
+    client.request(initProducerIdApi, version, { ...idempotent, transactionalId: 't', ...more })
+  const first = await init(5)
+  expect(first).toMatchObject({ errorCode: ErrorCode.NONE, producerEpoch: 0 })
+  const { producerId } = first
+  expect(await init(0)).toMatchObject({ errorCode: ErrorCode.NONE, producerId, producerEpoch: 1 })
+  const late = { producerId, producerEpoch: 0 }
+  expect((await init(4, late)).errorCode).toBe(ErrorCode.PRODUCER_FENCED)
+  expect((await init(3, late)).errorCode).toBe(ErrorCode.INVALID_PRODUCER_EPOCH)
 })
