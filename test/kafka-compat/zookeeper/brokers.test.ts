@@ -15,8 +15,12 @@ let view: ClusterView
 const closing: (() => Promise<unknown>)[] = []
 
 beforeEach(async () => {
-  // What only waits for the end of a request would wait for ten minutes.
-  const config = { 'leader.imbalance.check.interval.seconds': '300', 'request.timeout.ms': '600000' }
+  const config = {
+    'leader.imbalance.check.interval.seconds': '300',
+    // Whoever only waits until a request is too old waits for ten minutes.
+    'request.timeout.ms': '600000',
+    'controller.socket.timeout.ms': '600000',
+  }
   cluster = await startCluster({ kinds: ['odradek', 'odradek', 'odradek'], config })
   view = new ClusterView(cluster)
   const admin = kafkajsClient(cluster.bootstrap).admin()
