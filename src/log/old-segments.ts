@@ -5,8 +5,8 @@
  */
 import type { Disk, DiskFile } from '../env/disk.ts'
 import type { Logger } from '../env/env.ts'
-import { batchOfStored, kindAt, type MessageKind } from '../protocol/message-set/stored-messages.ts'
 import * as batch from '../protocol/record-batch.ts'
+import { ConvertedBatches } from './converted-batches.ts'
 import {
   CLEANED_SUFFIX,
   join,
@@ -22,8 +22,6 @@ import { FileWindow } from './file-window.ts'
 import { legacyFormatAt } from './legacy-message.ts'
 
 const HEADER_BYTES = 17
-/** Plain messages that follow each other share a batch up to about this size. */
-const BATCH_BYTES = 64 * 1024
 
 export interface OldSegmentsRequest {
   readonly disk: Disk
@@ -103,8 +101,12 @@ function convertSegment(disk: Disk, directory: string, base: number): { bytes: n
 function convertFile(source: DiskFile, target: DiskFile): number {
   const size = source.size()
   const window = new FileWindow(source, size, batch.BATCH_OVERHEAD)
-  const batches = new ConvertedBatches(target)
   let position = 0
+  let written = 0
+  const batches = new ConvertedBatches((converted) => {
+    target.write([converted], written)
+    written += converted.length
+  })
   while (size - position >= HEADER_BYTES) {
     let at = window.hold(position, HEADER_BYTES)
     const claimed = batch.batchSize(window.buffer, at)
@@ -116,69 +118,4 @@ function convertFile(source: DiskFile, target: DiskFile): number {
   }
   batches.finish()
   return size - position
-}
-
-class ConvertedBatches {
-  readonly #target: DiskFile
-  #position = 0
-  #kind: MessageKind | null = null
-  #pending: Buffer[] = []
-  #pendingBytes = 0
-  #nextOffset = 0
-
-  constructor(target: DiskFile) {
-    this.#target = target
-  }
-
-  /** False where the bytes are neither a message nor a batch, or go back in the log. They are only borrowed. */
-  add(bytes: Buffer): boolean {
-    if (batch.magic(bytes, 0) === batch.MAGIC_V2) {
-      if (batch.checkBatch(bytes, 0, bytes.length) !== null) return false
-      this.finish()
-      return this.#write(bytes)
-    }
-    const kind = kindAt(bytes, 0, bytes.length)
-    if (kind === null) return false
-    if (kind.isWrapper) {
-      this.finish()
-      const converted = batchOfStored(bytes, kind)
-      return converted !== null && this.#write(converted)
-    }
-    const offset = batch.baseOffset(bytes, 0)
-    if (offset < this.#nextOffset) return false
-    if (!this.#fits(kind, bytes.length)) this.finish()
-    this.#kind = kind
-    this.#pending.push(Buffer.from(bytes))
-    this.#pendingBytes += bytes.length
-    this.#nextOffset = offset + 1
-    return true
-  }
-
-  /** Writes the plain messages that wait for more. */
-  finish(): void {
-    if (this.#kind === null) return
-    const converted = batchOfStored(Buffer.concat(this.#pending), this.#kind)!
-    this.#append(converted)
-    this.#kind = null
-    this.#pending = []
-    this.#pendingBytes = 0
-  }
-
-  #fits(kind: MessageKind, bytes: number): boolean {
-    const { magic, logAppendTimeMs } = this.#kind ?? kind
-    const isAlike = magic === kind.magic && logAppendTimeMs === kind.logAppendTimeMs
-    return isAlike && this.#pendingBytes + bytes <= BATCH_BYTES
-  }
-
-  #write(converted: Buffer): boolean {
-    if (batch.baseOffset(converted, 0) < this.#nextOffset) return false
-    this.#append(converted)
-    return true
-  }
-
-  #append(converted: Buffer): void {
-    this.#target.write([converted], this.#position)
-    this.#position += converted.length
-    this.#nextOffset = batch.lastOffset(converted, 0) + 1
-  }
 }

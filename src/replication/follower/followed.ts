@@ -1,4 +1,5 @@
 /** One partition as a fetcher follows it, for one leader epoch. */
+import { inRecordBatches } from '../../log/converted-batches.ts'
 import { BATCH_OVERHEAD, baseOffset, lastOffset } from '../../protocol/record-batch.ts'
 import type { FetchAnswer } from '../leader-channel.ts'
 import type { FollowedPartition } from '../types.ts'
@@ -65,7 +66,7 @@ export class Followed implements SessionPartition {
   take(data: FetchedData): boolean {
     if (data.divergingEpoch.epoch >= 0) return this.#diverged(data.divergingEpoch)
     const { partition } = this
-    const records = data.records === null ? null : wholeBatches(data.records)
+    const records = data.records === null ? null : inRecordBatches(wholeBatches(data.records))
     const { highWatermark, logStartOffset } = data
     if (records !== null && records.length > 0) this.#beginWithin(records)
     partition.appendFetched(records, { highWatermark, logStartOffset })

@@ -5,7 +5,9 @@ import type { LogConfig } from '../../../src/log/types.ts'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { ReplicaFetchers } from '../../../src/replication/follower/replica-fetchers.ts'
 import { ReplicationQuota } from '../../../src/replication/replication-quota.ts'
-import { LineLogger } from '../../log/log-fixture.ts'
+import * as rb from '../../../src/protocol/record-batch.ts'
+import { batchOf, LineLogger, START_MS } from '../../log/log-fixture.ts'
+import { messageSet, type OldRecord } from '../../protocol/message-sets.ts'
 import { FakeLeader } from './fake-leader.ts'
 import { contentOf, Replica } from './replica.ts'
 
@@ -360,6 +362,69 @@ describe('a replica that cannot go on at its end', () => {
     leader.errors.clear()
     await time.advance(1000)
     expect(isCaughtUp()).toBe(true)
+  })
+})
+
+describe('a leader of Kafka whose log begins with what an older Kafka wrote', () => {
+  const record = (value: string, timestampMs = START_MS): OldRecord => {
+    return { timestampMs, key: Buffer.from('k'), value: Buffer.from(value) }
+  }
+  const batch = batchOf({ values: ['g'] })
+  rb.setBaseOffset(batch, 0, 7)
+  rb.setPartitionLeaderEpoch(batch, 0, 5)
+  const stored = Buffer.concat([
+    messageSet(0, [record('a'), record('b')]),
+    messageSet(1, [record('c')], { firstOffset: 2 }),
+    messageSet(1, [record('e'), record('f')], { codec: rb.Codec.LZ4, firstOffset: 4 }),
+    batch,
+  ])
+
+  /** It sends these bytes to who asks for its beginning. */
+  function leaderOf(bytes: Buffer) {
+    const made = world()
+    const [leading] = made.leaders
+    const answer = leading.answer.bind(leading)
+    leading.answer = (asked) => {
+      const atStart = answer({ ...asked, fetchOffset: 0, lastFetchedEpoch: -1 })
+      return { ...atStart, highWatermark: 8, records: asked.fetchOffset === 0 ? bytes : null }
+    }
+    return made
+  }
+
+  test('is followed: its messages are record batches here, with their offsets', async () => {
+    const { time, followers, follow, last, linesOf } = leaderOf(stored)
+    follow()
+    await time.settle()
+    const { log } = followers[0]
+    const bytes = contentOf(followers[0])
+    const found: unknown[] = []
+    for (let at = 0; at < bytes.length; at += rb.batchSize(bytes, at)) {
+      expect(rb.checkBatch(bytes, at, bytes.length - at)).toBeNull()
+      for (const { offset, value } of rb.decodeRecords(bytes, at)) found.push([offset, String(value)])
+    }
+    expect(found).toEqual([
+      [0, 'a'],
+      [1, 'b'],
+      [2, 'c'],
+      [4, 'e'],
+      [5, 'f'],
+      [7, 'g'],
+    ])
+    expect([log.logEndOffset, log.latestLeaderEpoch, followers[0].highWatermark]).toEqual([8, 5, 8])
+    expect(last().topics[0].partitions[0]).toMatchObject({ fetchOffset: 8, lastFetchedEpoch: 5 })
+    expect(linesOf('could not be fetched')).toBe(0)
+  })
+
+  test('is asked again, ever less often and with ever fewer lines, where a message is broken', async () => {
+    const broken = Buffer.from(stored)
+    broken[20] ^= 1
+    const { time, leader, followers, follow, linesOf } = leaderOf(broken)
+    follow()
+    await time.advance(60_000)
+    expect(followers[0].log.logEndOffset).toBe(0)
+    expect(leader.requests.length).toBeGreaterThan(50)
+    expect(leader.requests.length).toBeLessThan(80)
+    expect(linesOf('could not be fetched')).toBe(7)
   })
 })
 
