@@ -161,9 +161,6 @@ function checkLength(path, text) {
   return lines > FILE_LINES ? [`src/${path}: ${lines} lines; a file has about 500 at most`] : []
 }
 
-/** Their handlers come with the two halves of transactions; until then ApiVersions does not name them. */
-const HANDLED_LATER = [28]
-
 /** The same NN-name for message and handler, a row in the api-table, golden bytes. */
 function checkApis(root) {
   const messages = apiFiles(join(root, 'src/protocol/messages'))
@@ -173,9 +170,7 @@ function checkApis(root) {
     if (!messages.includes(name)) breaches.push(`src/broker/handlers/${name}: no message of that name`)
   }
   for (const name of messages) {
-    const isLater = HANDLED_LATER.includes(Number.parseInt(name, 10))
-    if (!handlers.includes(name) && !isLater)
-      breaches.push(`src/protocol/messages/${name}: no handler of that name`)
+    if (!handlers.includes(name)) breaches.push(`src/protocol/messages/${name}: no handler of that name`)
   }
   const table = join(root, 'src/broker/api-table.ts')
   if (existsSync(table)) {

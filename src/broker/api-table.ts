@@ -30,6 +30,7 @@ import { handleAddPartitionsToTxn } from './handlers/24-add-partitions-to-txn.ts
 import { handleAddOffsetsToTxn } from './handlers/25-add-offsets-to-txn.ts'
 import { handleEndTxn } from './handlers/26-end-txn.ts'
 import { handleWriteTxnMarkers } from './handlers/27-write-txn-markers.ts'
+import { handleTxnOffsetCommit } from './handlers/28-txn-offset-commit.ts'
 import { handleDescribeConfigs } from './handlers/32-describe-configs.ts'
 import { handleAlterConfigs } from './handlers/33-alter-configs.ts'
 import { handleAlterReplicaLogDirs } from './handlers/34-alter-replica-log-dirs.ts'
@@ -91,6 +92,7 @@ const handlers = new Map<number, AnyHandler>([
   [25, handleAddOffsetsToTxn],
   [26, handleEndTxn],
   [27, handleWriteTxnMarkers],
+  [28, handleTxnOffsetCommit],
   [32, handleDescribeConfigs],
   [33, handleAlterConfigs],
   [34, handleAlterReplicaLogDirs],

@@ -114,11 +114,9 @@ function whenDone(
 
 /** What is wrong with the request as a whole is wrong with all of it. */
 function refuseAll(request: ProduceRequest, error: number): ProduceResponse {
-  const message =
-    error === ErrorCode.INVALID_PRODUCER_ID_MAPPING
-      ? 'the transactional records are of more than one producer'
-      : 'transactional records need a transactional id'
-  if (request.acks === 0) throw new CloseConnection(`Produce with acks=0 failed: ${message}`)
+  const isOfMore = error === ErrorCode.INVALID_PRODUCER_ID_MAPPING
+  const message = isOfMore ? 'Transactional records contained more than one producer ID' : null
+  if (request.acks === 0) throw new CloseConnection(`Produce with acks=0 failed: ${message ?? error}`)
   const responses = request.topicData.map(({ name, partitionData }) => ({
     name,
     partitionResponses: partitionData.map(({ index }) => failure(index, error, message)),
@@ -242,7 +240,7 @@ function failureOf(partition: Partition, outcome: AppendOutcome): PartitionRespo
   return response
 }
 
-function failure(index: number, errorCode: number, errorMessage: string): PartitionResponse {
+function failure(index: number, errorCode: number, errorMessage: string | null): PartitionResponse {
   return { index, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1, errorMessage }
 }
 

@@ -2,17 +2,15 @@
 import type { KnownDifference } from './compare.ts'
 import { settingsNotListed } from './settings-not-listed.ts'
 
-/** The APIs of a ZooKeeper-mode broker that we do not serve: transactions, security, quotas. */
-const notServed = [
-  17, 24, 25, 26, 27, 28, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51, 57, 58, 61, 65, 66, 68, 69,
-]
+/** The APIs of a ZooKeeper-mode broker that we do not serve: security, quotas. */
+const notServed = [17, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51, 57, 58, 68, 69]
 
 const cluster: KnownDifference[] = [
   {
     scenario: /ApiVersions|Unknown versions|Produce v/,
     at: new RegExp(` apiKeys\\.(${notServed.join('|')})$`),
     odradek: undefined,
-    reason: 'not served in this release: transactions, security, quotas',
+    reason: 'not served in this release: security, quotas',
   },
   {
     scenario: /ApiVersions|Unknown versions|Produce v/,
@@ -70,7 +68,7 @@ const records: KnownDifference[] = [
     reason: 'a topic without partitions is in the reply as it was in the request; Kafka leaves it out',
   },
   {
-    scenario: /^Produce v/,
+    scenario: /^(Produce v|Transactions: fences)/,
     at: /\.errorMessage$/,
     kafka: null,
     odradek: '<text>',
@@ -100,12 +98,6 @@ const records: KnownDifference[] = [
     at: /^null records /,
     kafka: 'silent',
     reason: 'Kafka fails without a reply; we say INVALID_RECORD',
-  },
-  {
-    scenario: /idempotent producers/,
-    at: /^transactional id .*\.(errorCode|baseOffset|logStartOffset)$/,
-    reason:
-      'a transactional id is refused in this release; Kafka looks at it only where a batch is transactional',
   },
   {
     scenario: 'What producers wrote is what Kafka would keep',

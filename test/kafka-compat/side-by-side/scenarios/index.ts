@@ -11,6 +11,7 @@ import { offsetScenarios } from './offsets.ts'
 import { produceScenarios } from './produce.ts'
 import { readingScenarios } from './reading.ts'
 import { topicScenarios } from './topics.ts'
+import { transactionScenarios } from './transactions.ts'
 
 export const scenarios: readonly Scenario[] = [
   ...apiVersionsScenarios,
@@ -24,4 +25,5 @@ export const scenarios: readonly Scenario[] = [
   ...configScenarios,
   ...logDirScenarios,
   ...electionAndMoveScenarios,
+  ...transactionScenarios,
 ]
