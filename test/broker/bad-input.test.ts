@@ -59,7 +59,7 @@ describe('bytes that are no request', () => {
     ['TLS', Buffer.from('16030102000100', 'hex'), /TLS/],
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), /HTTP/],
     ['an unknown API key', framed(header(999, 0)), /API key 999/],
-    ['an API of a later release', framed(header(24, 0)), /API key 24/],
+    ['an API of a later release', framed(header(29, 0)), /API key 29/],
     ['an unknown version', framed(header(3, 99)), /Metadata version 99/],
     ['a version below the range', framed(header(8, 0)), /OffsetCommit version 0/],
     ['a frame too short for a header', framed(Buffer.from([0, 3])), /malformed/],
