@@ -3,7 +3,7 @@ import type { KnownDifference } from './compare.ts'
 import { settingsNotListed } from './settings-not-listed.ts'
 
 /** The APIs of a ZooKeeper-mode broker that we do not serve: security, quotas. */
-const notServed = [17, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51, 57, 58, 68, 69]
+const notServed = [17, 29, 30, 31, 36, 38, 39, 40, 41, 48, 49, 50, 51, 57, 58]
 
 const cluster: KnownDifference[] = [
   {
@@ -17,6 +17,13 @@ const cluster: KnownDifference[] = [
     at: / apiKeys\.(8|9)\.minVersion$/,
     kafka: 0,
     reason: 'offsets in ZooKeeper: the old end, not served',
+  },
+  {
+    scenario: /ApiVersions|Unknown versions|Produce v/,
+    at: / apiKeys\.(68|69)\.maxVersion$/,
+    kafka: 0,
+    odradek: 1,
+    reason: 'consumer groups of the new protocol are served as Kafka 4.1 serves them',
   },
   {
     scenario: 'ApiVersions: what is served',
@@ -231,6 +238,18 @@ const configs: KnownDifference[] = [
     at: / results\.4 1\.configs\.(allow\.everyone\.if\.no\.acl\.found|super\.users)$/,
     kafka: undefined,
     reason: "the authorizer's own settings: listed here with those of the broker",
+  },
+  {
+    scenario: 'DescribeConfigs',
+    at: / results\.4 1\.configs\.group\.consumer\.(migration\.policy|regex\.refresh\.interval\.ms)$/,
+    kafka: undefined,
+    reason: 'a setting of Kafka 4.1, whose new group protocol is served here',
+  },
+  {
+    scenario: 'DescribeConfigs',
+    at: / results\.4 1\.configs\.group\.(consumer\.assignors|coordinator\.rebalance\.protocols)\.(value|synonyms.*)$/,
+    reason:
+      'the new group protocol is served by default, and its assignors have short names, as in Kafka 4.1',
   },
   {
     scenario: 'DescribeConfigs',
