@@ -35,6 +35,11 @@ export class ClusterView {
     return names.map(Number).sort((a, b) => a - b)
   }
 
+  /** Topics that shall be deleted, and are not yet. */
+  topicsBeingDeleted(): Promise<string[]> {
+    return this.#with((connection) => connection.children('/admin/delete_topics'))
+  }
+
   /** All partitions of all topics that have a state. */
   partitions(): Promise<PartitionView[]> {
     return this.#with(async (connection) => {
