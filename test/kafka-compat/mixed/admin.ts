@@ -1,7 +1,10 @@
 /** Apache Kafka's tools, asked of any broker of a cluster: topics, leaders, reassignments, configurations, groups. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { metadataApi, type MetadataResponse } from '../../../src/protocol/messages/03-metadata.ts'
+import { WireClient } from '../../broker/wire-client.ts'
 import { eventually } from '../harness/conditions.ts'
+import type { Cluster } from '../harness/cluster.ts'
 import type { ClusterMember } from '../harness/cluster-member.ts'
 import type { KafkaTools } from '../harness/java.ts'
 import { kafka39ClassPath } from '../harness/paths.ts'
@@ -22,18 +25,19 @@ const TOOL_TIMEOUT_MS = 120_000
 
 export class Admin {
   readonly #tools: KafkaTools
-  readonly #directory: string
+  readonly #cluster: Cluster
   #files = 0
 
-  /** `directory` is for the files that the tools read. */
-  constructor(tools: KafkaTools, directory: string) {
+  constructor(tools: KafkaTools, cluster: Cluster) {
     this.#tools = tools
-    this.#directory = directory
+    this.#cluster = cluster
   }
 
-  createTopic(at: ClusterMember, topic: string, replicas: Assignment): Promise<string> {
+  /** Resolves when every broker knows the topic, whole: tools and clients ask any of them, and not all ask twice. */
+  async createTopic(at: ClusterMember, topic: string, replicas: Assignment): Promise<void> {
     const assignment = replicas.map((ids) => ids.join(':')).join(',')
-    return this.#topics(at, ['--create', '--topic', topic, '--replica-assignment', assignment])
+    await this.#topics(at, ['--create', '--topic', topic, '--replica-assignment', assignment])
+    await this.untilKnown(topic, replicas)
   }
 
   deleteTopic(at: ClusterMember, topic: string): Promise<string> {
@@ -41,10 +45,21 @@ export class Admin {
   }
 
   /** New partitions of a topic, after those it has; the replicas of all, as the tool wants them. */
-  addPartitions(at: ClusterMember, topic: string, replicas: Assignment): Promise<string> {
+  async addPartitions(at: ClusterMember, topic: string, replicas: Assignment): Promise<void> {
     const assignment = replicas.map((ids) => ids.join(':')).join(',')
     const args = ['--alter', '--topic', topic, '--partitions', String(replicas.length)]
-    return this.#topics(at, [...args, '--replica-assignment', assignment])
+    await this.#topics(at, [...args, '--replica-assignment', assignment])
+    await this.untilKnown(topic, replicas)
+  }
+
+  /** Resolves when each running broker tells these replicas of each partition, and that all of them are in sync. */
+  async untilKnown(topic: string, replicas: Assignment): Promise<void> {
+    for (const asked of this.#cluster.members.filter(({ isRunning }) => isRunning))
+      await eventually(
+        `broker ${asked.brokerId} knows ${topic}`,
+        async () => isTold(await metadataOf(asked, topic), replicas),
+        TOOL_TIMEOUT_MS,
+      )
   }
 
   async topicNames(at: ClusterMember): Promise<string[]> {
@@ -217,10 +232,28 @@ export class Admin {
   }
 
   #file(content: unknown): string {
-    const file = join(this.#directory, `tools-${++this.#files}.json`)
+    const file = join(this.#cluster.directory, `tools-${++this.#files}.json`)
     writeFileSync(file, JSON.stringify(content))
     return file
   }
+}
+
+/** By that very broker: the tools may ask any other that they hear of. */
+async function metadataOf({ port, host }: ClusterMember, topic: string): Promise<MetadataResponse> {
+  const client = await WireClient.connect(port, host)
+  try {
+    return await client.request(metadataApi, 1, { topics: [{ name: topic }] })
+  } finally {
+    client.close()
+  }
+}
+
+function isTold({ topics: [topic] }: MetadataResponse, replicas: Assignment): boolean {
+  const partitions = topic.partitions.toSorted((a, b) => a.partitionIndex - b.partitionIndex)
+  const isWhole = partitions.every(
+    ({ leaderId, isrNodes, replicaNodes }) => leaderId >= 0 && isrNodes.length === replicaNodes.length,
+  )
+  return isWhole && JSON.stringify(partitions.map((each) => each.replicaNodes)) === JSON.stringify(replicas)
 }
 
 function to({ address }: ClusterMember): string[] {
