@@ -68,7 +68,12 @@ async function addOne(services: Services, addition: Addition, apiVersion: number
     clientVersion: isOfBroker ? BUMPING_TRANSACTIONS : CLASSIC_TRANSACTIONS,
   })
   const isUnknown = apiVersion < KNOWS_PRODUCER_FENCED && error === ErrorCode.PRODUCER_FENCED
-  return results(topics, () => (isUnknown ? ErrorCode.INVALID_PRODUCER_EPOCH : error))
+  const code = isUnknown ? ErrorCode.INVALID_PRODUCER_EPOCH : error
+  // What was named twice is answered twice.
+  return addition.topics.map(({ name, partitions }) => ({
+    name,
+    resultsByPartition: partitions.map((partitionIndex) => ({ partitionIndex, partitionErrorCode: code })),
+  }))
 }
 
 function merged(topics: Addition['topics']): Map<string, Set<number>> {

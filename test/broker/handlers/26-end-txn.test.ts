@@ -154,6 +154,16 @@ describe('partitions', () => {
     const internal = [{ name: '__transaction_state', partitions: [0] }]
     expect(await add(from, internal)).toEqual({ '__transaction_state/0': TOPIC_AUTHORIZATION_FAILED })
     expect((await described('partitions')).transactionState).toBe('Empty')
+    const twice = { name: 'ledger', partitions: [1, 0, 1] }
+    const { producerId: v3AndBelowProducerId, producerEpoch: v3AndBelowProducerEpoch } = from
+    const reply = await broker.client.request(addPartitionsToTxnApi, 3, {
+      v3AndBelowTransactionalId: 'partitions',
+      v3AndBelowProducerId,
+      v3AndBelowProducerEpoch,
+      v3AndBelowTopics: [twice],
+    })
+    const answered = reply.resultsByTopicV3AndBelow[0].resultsByPartition
+    expect(answered.map(({ partitionIndex }) => partitionIndex)).toEqual([1, 0, 1])
   })
 
   test('are added and verified for brokers, of several transactions at once', async () => {
