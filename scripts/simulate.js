@@ -3,10 +3,11 @@
 //   node scripts/simulate.js FROM COUNT      the seeds FROM, FROM + 1, ...
 //   --verbose       what the brokers log, and what came of each seed
 //   --replay        each seed twice: both runs must be the same, event by event
+//   --fault NAME    only faults of this kind
 //   --plant NAME    with a bug of test/sim/planted-bugs.js; ends at the first seed that finds it, and fails if none does
 import { build } from 'esbuild'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { plantedBugs } from '../test/sim/planted-bugs.js'
@@ -19,6 +20,7 @@ async function main() {
     options: {
       verbose: { type: 'boolean', default: false },
       replay: { type: 'boolean', default: false },
+      fault: { type: 'string' },
       plant: { type: 'string' },
     },
   })
@@ -30,12 +32,15 @@ async function main() {
   process.on('unhandledRejection', (error) => rejections.push(`nobody looked at: ${error?.stack ?? error}`))
   const failed = []
   let seeds = 0
+  let voids = 0
   for (let seed = from; seed < from + count; seed++) {
     seeds++
-    const result = await run({ seed, verbose: values.verbose })
+    const options = { seed, onlyFault: values.fault }
+    const result = await run({ ...options, verbose: values.verbose })
     if (values.verbose) console.log({ ...result, lines: undefined })
+    if (result.isVoid) voids++
     const failures = [...result.failures, ...rejections.splice(0)]
-    if (values.replay && (await run({ seed })).traceHash !== result.traceHash)
+    if (values.replay && (await run(options)).traceHash !== result.traceHash)
       failures.push('the same seed gave another run')
     if (failures.length === 0) continue
     failed.push(seed)
@@ -46,7 +51,7 @@ async function main() {
   const seconds = (user + system) / 1e6
   const each = ((1000 * seconds) / seeds).toFixed(0)
   console.log(
-    `${seeds} seeds, ${failed.length} failed; ${seconds.toFixed(1)} s of processor time, ${each} ms each`,
+    `${seeds} seeds, ${failed.length} failed, ${voids} void; ${seconds.toFixed(1)} s of processor time, ${each} ms each`,
   )
   process.exitCode = failed.length > 0 === (values.plant !== undefined) ? 0 : 1
 }
@@ -80,11 +85,11 @@ function planting(name) {
     name: 'planting',
     setup(setup) {
       setup.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        if (path !== join(repository, bug.file)) return undefined
+        const edits = bug[relative(repository, path)]
+        if (edits === undefined) return undefined
         let contents = readFileSync(path, 'utf8')
-        for (const [text, replacement] of bug.edits) {
-          if (contents.split(text).length !== 2)
-            throw new Error(`${bug.file} does not have this once: ${text}`)
+        for (const [text, replacement] of edits) {
+          if (contents.split(text).length !== 2) throw new Error(`${path} does not have this once: ${text}`)
           contents = contents.replace(text, () => replacement)
         }
         return { contents, loader: 'ts' }

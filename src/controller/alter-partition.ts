@@ -19,6 +19,7 @@ type PartitionResponse = AlterPartitionResponse['topics'][number]['partitions'][
 /** Topic ids instead of names (KAFKA-12841), and INELIGIBLE_REPLICA (KIP-841). */
 const VERSION_WITH_IDS = 2
 const VERSION_WITH_EPOCHS = 3
+const UNKNOWN_EPOCH = -1
 
 interface Asked {
   readonly ref: PartitionRef
@@ -88,9 +89,14 @@ function askedFor(
   const { partitionIndex, leaderEpoch, partitionEpoch, newIsr, newIsrWithEpochs } = partition
   const ref = state.partition(topic, partitionIndex)
   if (ref === undefined) return null
-  const isr = version >= VERSION_WITH_EPOCHS ? newIsrWithEpochs.map(({ brokerId }) => brokerId) : newIsr
+  const withEpochs = version >= VERSION_WITH_EPOCHS ? newIsrWithEpochs : []
+  const isr = version >= VERSION_WITH_EPOCHS ? withEpochs.map(({ brokerId }) => brokerId) : newIsr
+  // Kafka's controller heeds them only without ZooKeeper; there, who has come back with less can be taken in.
+  const known = withEpochs.filter(({ brokerEpoch }) => brokerEpoch !== UNKNOWN_EPOCH)
+  const brokerEpochs = new Map(known.map(({ brokerId, brokerEpoch }) => [brokerId, brokerEpoch]))
   const recovering = partition.leaderRecoveryState === 1
-  return { ref, partitionIndex, wish: { leaderEpoch, partitionEpoch, isr, recovering }, error: undefined }
+  const wish = { leaderEpoch, partitionEpoch, isr, brokerEpochs, recovering }
+  return { ref, partitionIndex, wish, error: undefined }
 }
 
 /** Writes what can be granted, in one multi; notes the errors in `asked`. */
@@ -100,7 +106,9 @@ async function grant(
   asked: readonly Asked[],
   version: number,
 ): Promise<PartitionRef[]> {
-  const isLive = (broker: number): boolean => state.isLive(broker)
+  const isLive = (broker: number, life?: number): boolean => {
+    return state.isLive(broker) && (life === undefined || state.brokers.get(broker)?.epoch === life)
+  }
   const decided = new Map<DecidedPartition, Asked>()
   for (const one of asked) {
     const context = { leader, isLive, controllerEpoch: epoch }

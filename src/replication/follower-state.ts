@@ -2,9 +2,13 @@
 
 /** Nothing is known: it has not fetched from this leader yet. */
 export const UNKNOWN_OFFSET = -1
+/** It did not say, as before Fetch 15. */
+export const UNKNOWN_EPOCH = -1
 
 export class FollowerState {
   readonly brokerId: number
+  /** Which life of it has fetched last (KIP-903). */
+  brokerEpoch = UNKNOWN_EPOCH
   /** Where it fetched last: it has all that lies below. */
   logEndOffset = UNKNOWN_OFFSET
   logStartOffset = UNKNOWN_OFFSET

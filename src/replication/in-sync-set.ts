@@ -6,8 +6,13 @@
 /** A change of the in-sync set that the controller has not answered yet. */
 export interface PendingIsr {
   readonly kind: 'expand' | 'shrink'
-  /** The whole set as it is to be. */
+  /** The whole set as it is to be; of an expansion, the newcomer is the last. */
   readonly isr: readonly number[]
+  /**
+   * The life of the newcomer that has what it takes (KIP-903); -1: not known. One that has come back since may have lost its
+   * power, and records with it.
+   */
+  readonly newcomerEpoch?: number
 }
 
 export interface InSyncSet {
@@ -19,6 +24,8 @@ export interface InSyncSet {
 /** What is asked of a follower here (follower-state.ts has it). */
 export interface Follower {
   readonly brokerId: number
+  /** -1: not known */
+  readonly brokerEpoch: number
   /** -1: not known */
   readonly logEndOffset: number
   isCaughtUp(leaderEndOffset: number, nowMs: number, lagTimeMaxMs: number): boolean
@@ -82,7 +89,8 @@ export function expansion(
   if (set.pending !== null || set.committed.includes(follower.brokerId)) return null
   if (follower.logEndOffset < at.highWatermark || follower.logEndOffset < at.epochStartOffset) return null
   if (!isLive(follower.brokerId)) return null
-  return { kind: 'expand', isr: [...set.committed, follower.brokerId] }
+  const { brokerId, brokerEpoch } = follower
+  return { kind: 'expand', isr: [...set.committed, brokerId], newcomerEpoch: brokerEpoch }
 }
 
 /** The set without those that have not been caught up for the lag time, or null where all have. The leader stays. */

@@ -5,6 +5,7 @@
 import { NetworkError } from '../env/network.ts'
 import type { Logger, Timer, Timers } from '../env/env.ts'
 import { ErrorCode, errorName } from '../protocol/error-codes.ts'
+import { UNKNOWN_EPOCH } from './follower-state.ts'
 import type {
   AlterPartitionRequest,
   AlterPartitionResponse,
@@ -23,6 +24,8 @@ export interface IsrProposal {
   readonly leaderEpoch: number
   readonly partitionEpoch: number
   readonly isr: readonly number[]
+  /** Of an expansion: the epoch of the last of `isr`, as its fetches name it. */
+  readonly newcomerEpoch?: number
 }
 
 /** What the controller made of it. */
@@ -101,7 +104,9 @@ export class IsrChanges {
       const { topic, topicId, partition: partitionIndex, leaderEpoch, partitionEpoch, isr } = proposal
       let named = topics.get(topic)
       if (named === undefined) topics.set(topic, (named = { topicName: topic, topicId, partitions: [] }))
-      const newIsrWithEpochs = isr.map((brokerId) => ({ brokerId, brokerEpoch: -1 }))
+      // Of members that come back the controller knows by itself: they leave the set.
+      const newIsrWithEpochs = isr.map((brokerId) => ({ brokerId, brokerEpoch: UNKNOWN_EPOCH }))
+      newIsrWithEpochs[isr.length - 1].brokerEpoch = proposal.newcomerEpoch ?? UNKNOWN_EPOCH
       named.partitions.push({ partitionIndex, leaderEpoch, partitionEpoch, newIsr: isr, newIsrWithEpochs })
     }
     const { brokerId } = this.#parts

@@ -261,6 +261,7 @@ export class Partition implements FollowedPartition {
     const leadership = this.#leadership!
     const { logEndOffset, logStartOffset } = follower
     const nowMs = this.#host.clock.monotonicMs()
+    follower.brokerEpoch = request.followerBrokerEpoch
     follower.fetched(request.fetchOffset, request.followerLogStartOffset, this.log.logEndOffset, nowMs)
     this.#propose(leadership.expand(follower, this.highWatermark))
     if (follower.logEndOffset !== logEndOffset) this.#advanceHighWatermark()
@@ -286,7 +287,8 @@ export class Partition implements FollowedPartition {
     const leadership = this.#leadership
     if (pending === null || leadership === null) return
     const { topic, topicId, index: partition, leaderEpoch, partitionEpoch } = this
-    const proposal = { topic, topicId, partition, leaderEpoch, partitionEpoch, isr: pending.isr }
+    const { isr, newcomerEpoch } = pending
+    const proposal = { topic, topicId, partition, leaderEpoch, partitionEpoch, isr, newcomerEpoch }
     this.#host.isrChanges.submit(proposal, (outcome) => {
       // Leadership has changed meanwhile: what the controller says then is in its LeaderAndIsr.
       if (this.#leadership === leadership && leadership.isPending(pending))

@@ -53,6 +53,8 @@ export interface ReadRequest {
   readonly fromAnyReplica: boolean
   /** Of a follower: where its log starts. */
   readonly followerLogStartOffset: number
+  /** Of a follower: the czxid of its registration (KIP-903); -1: not given */
+  readonly followerBrokerEpoch: number
   /** A follower's position is noted, and what follows from it is done: not when a fetch that has waited reads again. */
   readonly notesPosition: boolean
 }

@@ -137,6 +137,25 @@ test('unknown topics and partitions are refused alone, and a member that is gone
   expect(await codeOf(request(change).topics, 1)).toBe(ErrorCode.OPERATION_NOT_ATTEMPTED)
 })
 
+test('a replica that has come back since it fetched is not taken in: it may have lost what it had (KIP-903)', async () => {
+  const { cluster, request, ask } = await leaderAsks([2, 1, 3])
+  const epochOf = (id: number): number => cluster.controller.metadata.broker(id)!.epoch
+  const fetchedIn = epochOf(3)
+  await cluster.removeBroker(3)
+  await cluster.addBroker(3)
+  expect(epochOf(3)).toBeGreaterThan(fetchedIn)
+  const wishWith = (brokerEpoch: number) => {
+    const newIsrWithEpochs = [2, 1, 3].map((brokerId) => {
+      return { brokerId, brokerEpoch: brokerId === 3 ? brokerEpoch : -1 }
+    })
+    return request({ leaderEpoch: 1, partitionEpoch: 1, newIsrWithEpochs })
+  }
+  const codeOf = async (brokerEpoch: number) =>
+    (await ask(wishWith(brokerEpoch))).topics[0].partitions[0].errorCode
+  expect(await codeOf(fetchedIn)).toBe(ErrorCode.INELIGIBLE_REPLICA)
+  expect(await codeOf(epochOf(3))).toBe(ErrorCode.NONE)
+})
+
 test('a state that another hand has written meanwhile is not overwritten', async () => {
   const { cluster, request, ask } = await leaderAsks([2, 1])
   const session = await cluster.connect()

@@ -31,6 +31,7 @@ function randomCase(random: SeededRandom): Case {
     const offset = below(logEndOffset + 3) - 1
     return {
       brokerId,
+      brokerEpoch: below(3) - 1,
       logEndOffset: offset,
       caughtUp,
       live: random.next() < 0.7,
@@ -97,6 +98,7 @@ describe('the in-sync set', () => {
         expect(found?.isr.toSorted() ?? null).toEqual(
           may ? [...set.committed, follower.brokerId].toSorted() : null,
         )
+        if (found !== null) expect(found.newcomerEpoch).toBe(follower.brokerEpoch)
       }
     })
   })

@@ -114,6 +114,7 @@ export const readOf = (change: Partial<ReadRequest> = {}): ReadRequest => ({
   replicaId: -1,
   fromAnyReplica: false,
   followerLogStartOffset: -1,
+  followerBrokerEpoch: -1,
   notesPosition: true,
   ...change,
 })

@@ -5,6 +5,8 @@
 import { Broker } from '../../src/broker/broker.ts'
 import { BrokerConfig, type Properties } from '../../src/broker/config/broker-config.ts'
 import { createEmbeddedCoordination } from '../../src/coordination/embedded.ts'
+import { CONTROLLER_PATH } from '../../src/controller/znodes.ts'
+import type { CoordinationSession } from '../../src/env/coordination.ts'
 import type { Env, Logger } from '../../src/env/env.ts'
 import { SimEnsemble } from '../../src/env/sim/coordination.ts'
 import { SimDisk, type CrashMode } from '../../src/env/sim/disk.ts'
@@ -14,11 +16,12 @@ import { SimProcess } from '../../src/env/sim/process.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { SimScheduler } from '../../src/env/sim/scheduler.ts'
 import { crc32c } from '../../src/protocol/crc32c.ts'
+import { Ledger } from './ledger.ts'
 
 export const ENSEMBLE = 'zookeeper'
 export const SESSION_TIMEOUT_MS = 2000
 const PORT = 9092
-const DATA_DIRECTORY = '/data'
+export const DATA_DIRECTORY = '/data'
 /** A process that ended by itself is started again after this, as a supervisor does. */
 const SUPERVISOR_MS = 500
 /** Lines of the brokers' logs that are kept for whoever looks at a failure. */
@@ -35,6 +38,7 @@ const PROPERTIES: Properties = {
   'controller.socket.timeout.ms': '1500',
   'request.timeout.ms': '2000',
   'replica.high.watermark.checkpoint.interval.ms': '500',
+  'log.flush.offset.checkpoint.interval.ms': '500',
   'default.replication.factor': '3',
   'min.insync.replicas': '2',
   'offsets.topic.num.partitions': '1',
@@ -45,6 +49,9 @@ const PROPERTIES: Properties = {
   'controlled.shutdown.retry.backoff.ms': '200',
   'group.initial.rebalance.delay.ms': '0',
 }
+
+/** Something that must hold does not. */
+export class InvariantError extends Error {}
 
 export interface SimClusterOptions {
   readonly seed: number
@@ -62,12 +69,15 @@ export class SimCluster {
   readonly network: SimNetwork
   readonly ensemble: SimEnsemble
   readonly nodes: SimNode[]
+  readonly ledger: Ledger
   readonly lines: string[] = []
   /** What no code foresaw: a run with any has failed. */
   readonly bugs: unknown[] = []
   /** Of all that arrived anywhere, and when. */
   traceHash = 0x811c9dc5
   readonly verbose: boolean
+  readonly #operator: Promise<CoordinationSession>
+  readonly #ambushes = new Set<() => void>()
 
   constructor({ seed, brokers = 3, properties = {}, verbose = false }: SimClusterOptions) {
     this.seed = seed
@@ -83,8 +93,35 @@ export class SimCluster {
       ...{ disk, clock, timers, directory: null },
       logger: this.loggerOf(ENSEMBLE),
     })
-    this.ensemble = new SimEnsemble({ links: this.links, store, host: ENSEMBLE })
+    this.ledger = new Ledger((text) => void this.bugs.push(new InvariantError(text)))
+    this.#operator = store.connect({ sessionTimeoutMs: SESSION_TIMEOUT_MS })
+    this.ensemble = new SimEnsemble({ links: this.links, store: this.ledger.watch(store), host: ENSEMBLE })
     this.nodes = Array.from({ length: brokers }, (_, index) => new SimNode(this, index + 1, properties))
+  }
+
+  /** As an operator does who wants another controller: the one that there is hears of it later. */
+  deleteController(): void {
+    void this.#operator.then((session) => session.delete(CONTROLLER_PATH)).catch(() => undefined)
+  }
+
+  node(id: number): SimNode | undefined {
+    return this.nodes.find((node) => node.id === id)
+  }
+
+  /** `act` once, as soon as `isTime` holds after an event. Gives what calls it off. */
+  ambush(isTime: () => boolean, act: () => void): () => void {
+    const look = (): void => {
+      if (!isTime()) return
+      this.#ambushes.delete(look)
+      act()
+    }
+    this.#ambushes.add(look)
+    return () => void this.#ambushes.delete(look)
+  }
+
+  /** After each event. */
+  look(): void {
+    for (const look of this.#ambushes) look()
   }
 
   get bootstrap(): { host: string; port: number }[] {
@@ -220,14 +257,27 @@ export class SimNode {
     this.start()
   }
 
-  /** As SIGTERM. */
-  async stop(): Promise<void> {
+  /** As SIGTERM. Whether it has come to its end by itself. */
+  async stop(): Promise<boolean> {
     const { broker, process } = this
-    if (broker === null || process === null) return this.kill()
+    if (broker === null || process === null) {
+      this.kill()
+      return false
+    }
     this.#cluster.log(this.host, 'is told to stop')
     this.wanted = false
     await broker.stop()
-    if (this.process === process) this.kill()
+    if (this.process !== process) return false
+    this.kill()
+    return true
+  }
+
+  /** As a machine that is shut down: its power goes when the broker has come to its end. */
+  async switchOff(): Promise<void> {
+    if (!(await this.stop())) return
+    this.#cluster.log(this.host, 'is switched off')
+    this.#cluster.links.setDown(this.host, true)
+    this.disk.crash('random')
   }
 
   /** The process has ended by itself. */

@@ -1,5 +1,6 @@
 /** Bad days, by seed: what may go wrong, for how long, and how it is put right. */
 import type { SeededRandom } from '../../src/env/sim/random.ts'
+import { AMBUSHES } from './ambushes.ts'
 import { ENSEMBLE, SESSION_TIMEOUT_MS, type SimCluster, type SimNode } from './cluster.ts'
 
 export interface Fault {
@@ -156,6 +157,33 @@ const stopCleanly: Fault = {
   },
 }
 
+/** After a clean stop the power may go: all is on the disk. */
+const switchOff: Fault = {
+  name: 'switched off',
+  weight: 1,
+  begin(cluster, random) {
+    const nodes = random.next() < 0.5 ? cluster.nodes : [anyNode(cluster, random)]
+    if (nodes.some(({ isUp, process }) => !isUp || process!.isStopped)) return null
+    for (const node of nodes) void node.switchOff()
+    return () => {
+      for (const node of nodes) {
+        node.kill()
+        node.powerOn()
+      }
+    }
+  },
+}
+
+const deleteController: Fault = {
+  name: 'controller deleted',
+  weight: 1,
+  begin(cluster) {
+    cluster.log(ENSEMBLE, 'its /controller is deleted')
+    cluster.deleteController()
+    return () => undefined
+  },
+}
+
 export const ANY_FAULTS: readonly Fault[] = [
   kill,
   stall,
@@ -166,6 +194,9 @@ export const ANY_FAULTS: readonly Fault[] = [
   ensembleLost,
   diskFull,
   stopCleanly,
+  switchOff,
+  deleteController,
+  ...AMBUSHES,
 ]
 
 /** Several at a time, for `durationMs`; then everything is put right. */
@@ -173,7 +204,7 @@ export async function badDay(
   cluster: SimCluster,
   random: SeededRandom,
   durationMs: number,
-  faults: readonly Fault[] = ANY_FAULTS,
+  faults: readonly Fault[],
 ): Promise<string[]> {
   const endMs = cluster.scheduler.elapsedMs + durationMs
   const total = faults.reduce((sum, { weight }) => sum + weight, 0)
@@ -211,11 +242,14 @@ export async function powerCuts(
   isWell: () => boolean,
 ): Promise<string[]> {
   const names: string[] = []
+  let node = anyNode(cluster, random)
   for (let i = 0; i < count; i++) {
-    await cluster.scheduler.advance(200 + random.next() * 1000)
-    const node = anyNode(cluster, random)
-    names.push('power cut')
-    node.powerOff()
+    await cluster.scheduler.advance(200 + random.next() * 800)
+    // What a start after a clean stop leaves behind is seen at the next power cut.
+    const isClean = i < count - 1 && random.next() < 0.3
+    names.push(isClean ? 'clean restart' : 'power cut')
+    if (isClean) await cluster.scheduler.until(node.stop(), 60_000)
+    else node.powerOff()
     await cluster.scheduler.advance(20 + random.next() ** 2 * 2 * SESSION_TIMEOUT_MS)
     node.powerOn()
     await cluster.until(
@@ -223,6 +257,7 @@ export async function powerCuts(
       60_000,
       'a machine that has its power back is in sync',
     )
+    if (!isClean && random.next() < 0.5) node = anyNode(cluster, random)
   }
   return names
 }

@@ -1,15 +1,13 @@
 /**
  * Bugs that the simulator must find: each is a change of the source that is made while it is bundled for the simulator
- * (scripts/simulate.js --plant NAME), and nowhere else. `edits`: text that stands in `file` once, and what takes its place.
+ * (scripts/simulate.js --plant NAME), and nowhere else. By file: text that stands in it once, and what takes its place.
  */
 export const plantedBugs = {
   'the high watermark does not wait for the in-sync set': {
-    file: 'src/replication/in-sync-set.ts',
-    edits: [['    if (counts) lowest = follower.logEndOffset', '    void counts']],
+    'src/replication/in-sync-set.ts': [['    if (counts) lowest = follower.logEndOffset', '    void counts']],
   },
   'the high watermark may fall': {
-    file: 'src/replication/partition.ts',
-    edits: [
+    'src/replication/partition.ts': [
       [
         '    if (next > this.highWatermark) this.#moveHighWatermark(next',
         '    if (next > 0) this.#moveHighWatermark(next - 1',
@@ -17,8 +15,7 @@ export const plantedBugs = {
     ],
   },
   'a shrinking in-sync set counts before the controller has granted it': {
-    file: 'src/replication/in-sync-set.ts',
-    edits: [
+    'src/replication/in-sync-set.ts': [
       ["  return pending?.kind === 'expand' ? pending.isr : committed", '  return pending?.isr ?? committed'],
       [
         '      (follower.isCaughtUp(logEndOffset, nowMs, lagTimeMaxMs) && now.isLive(follower.brokerId))',
@@ -27,8 +24,7 @@ export const plantedBugs = {
     ],
   },
   'logs that went different ways are not cut': {
-    file: 'src/replication/follower/followed.ts',
-    edits: [
+    'src/replication/follower/followed.ts': [
       [
         '    partition.truncateTo(truncationForDivergence(partition.log, partition.highWatermark, diverging))\n',
         '    void diverging\n',
@@ -36,12 +32,12 @@ export const plantedBugs = {
     ],
   },
   'the leader does not look whether logs went different ways': {
-    file: 'src/replication/partition-read.ts',
-    edits: [['  if (lastFetchedEpoch >= 0) {', '  if (lastFetchedEpoch >= 1e9) {']],
+    'src/replication/partition-read.ts': [
+      ['  if (lastFetchedEpoch >= 0) {', '  if (lastFetchedEpoch >= 1e9) {'],
+    ],
   },
   'a replica outside the in-sync set is elected': {
-    file: 'src/controller/decide/offline-replicas.ts',
-    edits: [
+    'src/controller/decide/offline-replicas.ts': [
       [
         '  const clean = assigned.find((id) => online.includes(id))',
         '  const clean = assigned.find((id) => isOnline(id))',
@@ -49,12 +45,12 @@ export const plantedBugs = {
     ],
   },
   'an election does not begin a leader epoch': {
-    file: 'src/controller/decide/offline-replicas.ts',
-    edits: [['  const leaderEpoch = current.leaderEpoch + 1', '  const { leaderEpoch } = current']],
+    'src/controller/decide/offline-replicas.ts': [
+      ['  const leaderEpoch = current.leaderEpoch + 1', '  const { leaderEpoch } = current'],
+    ],
   },
   'the versions of in-sync sets are not compared': {
-    file: 'src/controller/decide/alter-partition.ts',
-    edits: [
+    'src/controller/decide/alter-partition.ts': [
       ['  if (wish.leaderEpoch < current.leaderEpoch) return { error: ErrorCode.FENCED_LEADER_EPOCH }\n', ''],
       [
         '  if (wish.partitionEpoch < current.partitionEpoch) return { error: ErrorCode.INVALID_UPDATE_VERSION }\n',
@@ -64,15 +60,13 @@ export const plantedBugs = {
     ],
   },
   'an acknowledgement does not wait': {
-    file: 'src/replication/partition.ts',
-    edits: [
+    'src/replication/partition.ts': [
       ['    const ack = this.#acks.add(offset, done)', '    const ack = this.#acks.add(0, done)'],
       ['    if (this.highWatermark >= offset) this.#answerAcks()', '    this.#answerAcks()'],
     ],
   },
   'consumers read what is not committed': {
-    file: 'src/replication/partition-read.ts',
-    edits: [
+    'src/replication/partition-read.ts': [
       [
         '  if (request.replicaId !== -1) upperBoundOffset = log.logEndOffset',
         '  upperBoundOffset = log.logEndOffset',
@@ -80,11 +74,89 @@ export const plantedBugs = {
     ],
   },
   'a producer that tries again is not recognized': {
-    file: 'src/log/producer-state.ts',
-    edits: [["      if (duplicate) return { verdict: 'duplicate', batch: duplicate }\n", '']],
+    'src/log/producer-state.ts': [
+      ["      if (duplicate) return { verdict: 'duplicate', batch: duplicate }\n", ''],
+    ],
   },
   'a broker that came back unseen is believed to have everything': {
-    file: 'src/controller/active-controller.ts',
-    edits: [['    await leaveOutReturned(this, writtenZxids)\n', '']],
+    'src/controller/active-controller.ts': [['    await leaveOutReturned(this, writtenZxids)\n', '']],
+  },
+  'a replica joins the in-sync set before it has what is committed': {
+    'src/replication/in-sync-set.ts': [
+      [
+        '  if (follower.logEndOffset < at.highWatermark || follower.logEndOffset < at.epochStartOffset) return null\n',
+        '  void at\n',
+      ],
+    ],
+  },
+  'a replica that has come back with less is taken for what it was when it fetched': {
+    'src/controller/alter-partition.ts': [
+      [' && (life === undefined || state.brokers.get(broker)?.epoch === life)', ' && life !== -2'],
+    ],
+  },
+  'the leader epoch of a Fetch is not compared': {
+    'src/replication/partition.ts': [
+      [
+        '    if (currentLeaderEpoch !== -1 && currentLeaderEpoch < this.leaderEpoch)\n      return ErrorCode.FENCED_LEADER_EPOCH\n',
+        '',
+      ],
+      ['    if (currentLeaderEpoch > this.leaderEpoch) return ErrorCode.UNKNOWN_LEADER_EPOCH\n', ''],
+    ],
+  },
+  'what was said of an older leader epoch is believed': {
+    'src/replication/replica-manager.ts': [
+      [
+        '      if (known && isTold) return',
+        '      if (known && isTold && known.topicId === ZERO_UUID) return',
+      ],
+      ['      if (known && state.partitionEpoch < known.partitionEpoch) return ErrorCode.NONE\n', ''],
+    ],
+    'src/replication/partition.ts': [
+      ['    if (state.partitionEpoch < this.partitionEpoch) return false\n', ''],
+    ],
+  },
+  'a controller that another has followed is obeyed, whatever the leader epoch': {
+    'src/broker/control-plane.ts': [
+      ['    if (controllerEpoch < this.#controllerEpoch) return ErrorCode.STALE_CONTROLLER_EPOCH\n', ''],
+    ],
+    'src/replication/replica-manager.ts': [
+      [
+        '      if (known && isTold) return',
+        '      if (known && isTold && known.topicId === ZERO_UUID) return',
+      ],
+      ['      if (known && state.partitionEpoch < known.partitionEpoch) return ErrorCode.NONE\n', ''],
+    ],
+    'src/replication/partition.ts': [
+      ['    if (state.partitionEpoch < this.partitionEpoch) return false\n', ''],
+    ],
+  },
+  'a controller that another has followed may write': {
+    'src/controller/fenced-writes.ts': [['      version: this.#epochVersion,', '      version: -1,']],
+  },
+  'two controllers may begin the same epoch': {
+    'src/controller/election.ts': [
+      ['          version: epochNode === null ? 0 : epochNode.stat.version,', '          version: -1,'],
+    ],
+  },
+  'a clean stop does not wait for the disk': {
+    'src/log/flush-queue.ts': [
+      ['      await Promise.all([segment.sync(), segment.indexes.sync()])', '      void segment'],
+    ],
+  },
+  'the recovery point does not wait for the disk': {
+    'src/log/flush-queue.ts': [
+      [
+        '    await Promise.all([syncAll(segments), this.#parts.snapshots.sync()])',
+        '    await Promise.all([syncAll([]), void segments])',
+      ],
+    ],
+  },
+  'what the controller did not answer is not asked again': {
+    'src/replication/isr-changes.ts': [
+      [
+        '    for (const [key, entry] of sent) this.#wait(key, entry)\n    this.#parts.logger',
+        '    this.#parts.logger',
+      ],
+    ],
   },
 }

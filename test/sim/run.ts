@@ -1,19 +1,24 @@
 /** One run: a cluster, clients, a bad day, and peace afterwards. */
+import type { Properties } from '../../src/broker/config/broker-config.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { SimCluster, type SimClusterOptions } from './cluster.ts'
+import { NEWCOMER } from './ambushes.ts'
 import { createTopic, SimConsumer, SimProducer, type TopicSpec } from './clients.ts'
-import { badDay, powerCuts, type Fault } from './faults.ts'
+import { ANY_FAULTS, badDay, powerCuts } from './faults.ts'
 import { SimCommitter } from './committer.ts'
 import { History } from './history.ts'
 import { describeError, Invariants } from './invariants.ts'
 
 export interface RunOptions extends SimClusterOptions {
   readonly faultsMs?: number
-  readonly faults?: readonly Fault[]
+  /** Only those of this name, and no power cuts. */
+  readonly onlyFault?: string
 }
 
 export interface RunResult {
   readonly seed: number
+  /** More was lost than anybody promises to survive: it has been ended there. */
+  readonly isVoid: boolean
   /** What went wrong; empty: nothing. */
   readonly failures: readonly string[]
   readonly acknowledged: number
@@ -25,31 +30,38 @@ export interface RunResult {
   readonly lines: readonly string[]
 }
 
+class VoidError extends Error {}
+
 const TOPIC: TopicSpec = { name: 't', partitions: 2 }
 /** After the faults: until every replica is in sync and has the same records. */
 const CONVERGENCE_MS = 60_000
 
 export async function run(options: RunOptions): Promise<RunResult> {
-  const { seed, faultsMs = 6000 } = options
-  const cluster = new SimCluster(options)
+  const { seed, faultsMs = 5000 } = options
+  const cluster = new SimCluster({ ...options, properties: propertiesOf(seed) })
   const history = new History()
   const invariants = new Invariants(cluster, [TOPIC.name])
   const failures: string[] = []
   let faults: string[] = []
+  let isVoid = false
   try {
     await cluster.start()
     cluster.scheduler.afterEach(() => {
+      cluster.look()
       invariants.check()
       if (cluster.bugs.length > 0) throw cluster.bugs[0]
+      if (cluster.ledger.isVoid) throw new VoidError()
     })
     await cluster.scheduler.until(createTopic(cluster, TOPIC), 20_000)
     const clients = startClients(cluster, history)
     await cluster.scheduler.advance(500)
     const random = new SeededRandom(seed ^ 0xbad)
+    const onlyFault = options.onlyFault ?? (seed % 4 === 1 ? NEWCOMER : undefined)
+    const chosen = ANY_FAULTS.filter(({ name }) => name === (onlyFault ?? name))
     faults =
-      seed % 4 === 0
+      seed % 4 === 0 && onlyFault === undefined
         ? await powerCuts(cluster, random, 3, () => isInSync(cluster))
-        : await badDay(cluster, random, faultsMs, options.faults)
+        : await badDay(cluster, random, faultsMs, chosen)
     await cluster.until(() => isInSync(cluster), CONVERGENCE_MS, 'every replica is in sync again')
     clients.finish()
     await cluster.scheduler.until(clients.done, CONVERGENCE_MS)
@@ -63,11 +75,13 @@ export async function run(options: RunOptions): Promise<RunResult> {
       history.judge(name, invariants.committed(name))
     }
   } catch (error) {
-    failures.push(describeError(error))
+    isVoid = error instanceof VoidError
+    if (!isVoid) failures.push(describeError(error))
   }
   cluster.scheduler.afterEach(null)
   return {
     seed,
+    isVoid,
     failures: [...failures, ...history.complaints],
     acknowledged: history.acknowledgedCount,
     faults,
@@ -75,6 +89,14 @@ export async function run(options: RunOptions): Promise<RunResult> {
     virtualMs: cluster.scheduler.elapsedMs,
     traceHash: cluster.traceHash,
     lines: cluster.lines,
+  }
+}
+
+/** Some clusters roll their segments all the time, some are impatient with followers. */
+function propertiesOf(seed: number): Properties {
+  return {
+    ...(seed % 3 === 0 ? { 'log.segment.bytes': '2000' } : {}),
+    ...(seed % 5 === 0 ? { 'replica.lag.time.max.ms': '400' } : {}),
   }
 }
 

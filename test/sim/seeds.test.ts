@@ -8,7 +8,10 @@ const SEEDS = Number(process.env.ODRADEK_SIM_SEEDS ?? 1000)
 test(`no record is lost, and peace returns: ${SEEDS} seeds from ${FROM}`, async () => {
   const { code, output } = await simulate(String(FROM), String(SEEDS))
   expect(code, output).toBe(0)
-  expect(output).toContain(`${SEEDS} seeds, 0 failed`)
+  expect(output).toContain(`${SEEDS} seeds, 0 failed,`)
+  // Hardly any may be ended early.
+  const voids = Number(/failed, (\d+) void/.exec(output)?.[1])
+  expect(voids).toBeLessThanOrEqual(SEEDS / 20)
 })
 
 test('a seed gives the same run each time, event by event', async () => {

@@ -148,6 +148,7 @@ function readOne(
       replicaId,
       fromAnyReplica: replicaId < 0 && (replicaId !== CONSUMER || mayReadFromFollowers(context)),
       followerLogStartOffset: wanted.logStartOffset,
+      followerBrokerEpoch: request.replicaState.replicaEpoch,
       ...limits,
       ...(heldBack ? NO_BYTES : {}),
     })

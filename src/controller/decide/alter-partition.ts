@@ -5,6 +5,8 @@ import type { PartitionStateZnode } from '../znodes.ts'
 export interface IsrChange {
   readonly leaderEpoch: number
   readonly isr: readonly number[]
+  /** Lives of its members, as far as the leader knows them (KIP-903). */
+  readonly brokerEpochs?: ReadonlyMap<number, number>
   /** The leader has not recovered yet from the unclean election that made it leader (KIP-704). */
   readonly recovering: boolean
   readonly partitionEpoch: number
@@ -13,8 +15,8 @@ export interface IsrChange {
 export interface IsrChangeContext {
   /** The broker that asks. */
   readonly leader: number
-  /** Lives and does not shut down. */
-  readonly isLive: (broker: number) => boolean
+  /** Lives and does not shut down; with an epoch: in that life. */
+  readonly isLive: (broker: number, epoch?: number) => boolean
   readonly controllerEpoch: number
 }
 
@@ -45,7 +47,8 @@ export function decideIsrChange(
   if (leader !== current.leader) return { error: ErrorCode.INVALID_REQUEST }
   const isRecoveryWrong = wish.recovering && (wish.isr.length > 1 || !current.recovering)
   if (wish.isr.length === 0 || isRecoveryWrong) return { error: ErrorCode.INVALID_REQUEST }
-  if (!wish.isr.every(isLive)) return { error: ErrorCode.INELIGIBLE_REPLICA }
+  const isEligible = (broker: number): boolean => isLive(broker, wish.brokerEpochs?.get(broker))
+  if (!wish.isr.every(isEligible)) return { error: ErrorCode.INELIGIBLE_REPLICA }
   const { leaderEpoch, isr, recovering } = wish
   return { state: { leader, leaderEpoch, isr: [...isr], recovering, controllerEpoch } }
 }

@@ -65,6 +65,7 @@ export class SimProcess {
 
   /** As SIGCONT. Sometimes timers come first, as a loop that has slept too long looks at them first. */
   resume(): void {
+    if (!this.#stopped) return
     this.#stopped = false
     if (this.#held === null) return
     if (this.random.next() < 0.5) {
@@ -85,7 +86,7 @@ export class SimProcess {
   /** One at a time, so that promises go on in between. What comes meanwhile stands behind. */
   #catchUp(): void {
     if (!this.#alive || this.#stopped) return
-    const next = this.#held!.shift()
+    const next = this.#held?.shift()
     if (next === undefined) {
       this.#held = null
       return
