@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { readDumpArguments } from '../../src/command/dump-log/arguments.ts'
 import { dumpLog } from '../../src/command/dump-log/dump-log.ts'
+import { encodeConsumerRecord } from '../../src/coordinator/groups/consumer/records.ts'
+import type { ConsumerRecord } from '../../src/coordinator/groups/consumer/records.ts'
 import { SimDisk } from '../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { join } from '../../src/log/file-names.ts'
@@ -416,6 +418,31 @@ describe('records that are not what their batch says', () => {
     const { lines } = dump(withFile(log, buildBatch({ records })), log, '--offsets-decoder')
     expect(problems(lines)).toHaveLength(3)
     expect(ofType(lines, 'record')[0]).toMatchObject({ key: null, value: 'v' })
+  })
+
+  it('tells what records of consumer groups are about', () => {
+    const group = { groupId: 'g', name: '' }
+    const all: ConsumerRecord[] = [
+      { type: 'consumer-group', ...group, value: { epoch: 3, metadataHash: '00000000000000ff' } },
+      { type: 'consumer-target', groupId: 'g', name: 'm', value: { topicPartitions: [] } },
+      { type: 'consumer-regex', groupId: 'g', name: 'a.*', value: null },
+    ]
+    const records = all.map((record) => ({ timestampMs: START_MS, ...encodeConsumerRecord(record) }))
+    const { lines } = dump(withFile(log, buildBatch({ records })), log, '--offsets-decoder')
+    expect(ofType(lines, 'record').map(({ decoded }) => decoded)).toEqual([
+      {
+        key: { type: 'ConsumerGroupMetadata', version: 3, groupId: 'g' },
+        value: { version: 0, epoch: 3, metadataHash: '00000000000000ff' },
+      },
+      {
+        key: { type: 'ConsumerGroupTargetAssignmentMember', version: 7, groupId: 'g', memberId: 'm' },
+        value: { version: 0, topicPartitions: [] },
+      },
+      {
+        key: { type: 'ConsumerGroupRegularExpression', version: 16, groupId: 'g', regularExpression: 'a.*' },
+        value: null,
+      },
+    ])
   })
 })
 

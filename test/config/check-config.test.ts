@@ -59,6 +59,19 @@ describe('A configuration that contradicts itself or asks for what is not there'
       { 'group.min.session.timeout.ms': '9', 'group.max.session.timeout.ms': '8' },
       'expected at most group.max.session.timeout.ms',
     ],
+    [{ 'group.coordinator.rebalance.protocols': 'consumer' }, 'expected `classic` among them'],
+    [{ 'group.consumer.assignors': '' }, 'expected at least one'],
+    [{ 'group.consumer.assignors': 'sticky' }, 'uniform'],
+    [{ 'group.consumer.session.timeout.ms': '44999' }, 'expected 45000 to 60000'],
+    [{ 'group.consumer.heartbeat.interval.ms': '15001' }, 'expected 5000 to 15000'],
+    [
+      {
+        'group.consumer.max.heartbeat.interval.ms': '45000',
+        'group.consumer.heartbeat.interval.ms': '45000',
+      },
+      'expected less than group.consumer.session.timeout.ms (45000)',
+    ],
+    [{ 'group.consumer.migration.policy': 'sideways' }, 'bidirectional'],
     [{ 'max.connections.per.ip': '0' }, 'expected more than 0'],
     [{ 'queued.max.request.bytes': '10' }, 'expected at least socket.request.max.bytes'],
   ])('%j is refused in one line', (properties, reason) => {
