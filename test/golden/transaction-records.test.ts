@@ -20,8 +20,13 @@ const titled = (type: GoldenRecord['type']) =>
 
 /** The version that Odradek writes of what Kafka 3.9 knows; it reads all. */
 const VALUE_WRITTEN = 0
-/** Fields of Kafka 4.0. */
-const NOT_TAGGED = { previousProducerId: -1, nextProducerId: -1, clientTransactionVersion: 0 }
+/** Fields of Kafka 4. */
+const NOT_TAGGED = {
+  previousProducerId: -1,
+  nextProducerId: -1,
+  clientTransactionVersion: 0,
+  nextProducerEpoch: -1,
+}
 
 test('there are golden records of every version', () => {
   const versionsOf = (type: GoldenRecord['type']) => [...new Set(ofType(type).map((each) => each.version))]
@@ -43,6 +48,19 @@ describe('TransactionLogValue', () => {
     const decoded = decodeRecord(key, bytesOf(record))!
     expect(toJson(decoded.value)).toEqual({ ...record.value, ...NOT_TAGGED })
     if (record.version === VALUE_WRITTEN) expect(encodeRecord(decoded).value).toEqual(bytesOf(record))
+  })
+})
+
+describe('TransactionLogValue of Kafka 4.1, with tags', () => {
+  const ofLater = readGolden<GoldenRecord[]>('transaction-records-4.1.json')!
+  test('there are records of it', () => expect(ofLater.length).toBeGreaterThan(3))
+
+  test.each(ofLater.map((each) => [each.variant, each] as const))('%s', (_title, record) => {
+    const key = bytesOf(ofType('TransactionLogKey')[0])
+    const decoded = decodeRecord(key, bytesOf(record))!
+    expect(toJson(decoded.value)).toEqual(record.value)
+    const isWritten = record.variant !== 'unknown-tags' && decoded.value!.clientTransactionVersion !== 0
+    if (isWritten) expect(encodeRecord(decoded).value).toEqual(bytesOf(record))
   })
 })
 

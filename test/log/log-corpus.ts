@@ -250,6 +250,7 @@ function writeTransactionState(log: ReplicaLog): void {
         previousProducerId: -1,
         nextProducerId: -1,
         clientTransactionVersion: 0,
+        nextProducerEpoch: -1,
       },
     })
     put(log, buildBatch({ records: [{ timestampMs: START_MS + status, ...record }] }), 'coordinator')

@@ -3,7 +3,7 @@
  * state as the value, a value of null is a tombstone. Field names are those of Kafka's own schema.
  *
  * Written as Kafka 3.9 does, version 0; but version 1 where a client goes by transaction.version 2 (KIP-890), whose ids and
- * epochs need the tagged fields of Kafka 4.0. Kafka 3.9 reads that, too, and passes over the tags.
+ * epochs need the tagged fields of Kafka 4. Kafka 3.9 reads that, too, and passes over the tags.
  */
 import { versioned } from '../../protocol/compile.ts'
 import { array, int16, int32, int64, int8, schema, string } from '../../protocol/schema.ts'
@@ -33,6 +33,8 @@ const transactionLogValueSchema = schema({
     previousProducerId: int64.default(-1).tagged(0, 1),
     nextProducerId: int64.default(-1).tagged(1, 1),
     clientTransactionVersion: int16.tagged(2, 1),
+    /** Of KIP-939, which no client uses here. */
+    nextProducerEpoch: int16.default(-1).tagged(3, 1),
   },
 })
 

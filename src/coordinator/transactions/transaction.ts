@@ -128,6 +128,7 @@ export function toLogValue(metadata: TransactionMetadata): TransactionLogValue {
     previousProducerId: metadata.previousProducerId,
     nextProducerId: metadata.nextProducerId,
     clientTransactionVersion: metadata.clientVersion,
+    nextProducerEpoch: NONE,
   }
 }
 

@@ -17,8 +17,9 @@ import org.apache.kafka.coordinator.group.generated.ConsumerGroupTargetAssignmen
 import org.apache.kafka.coordinator.group.generated.ConsumerGroupTargetAssignmentMemberValue;
 import org.apache.kafka.coordinator.group.generated.ConsumerGroupTargetAssignmentMetadataKey;
 import org.apache.kafka.coordinator.group.generated.ConsumerGroupTargetAssignmentMetadataValue;
+import org.apache.kafka.coordinator.transaction.generated.TransactionLogValue;
 
-/** Writes what Kafka 4.1's classes make of consumer groups (KIP-848). Run by generate.sh. */
+/** Writes what Kafka 4.1's classes make of consumer groups (KIP-848), and of transactions (KIP-890). Run by generate.sh. */
 public class Generate {
     /** A key is written with the number of its kind where others have their version. */
     static final Object[][] RECORDS = {
@@ -39,7 +40,15 @@ public class Generate {
         }
         Golden.writeJson(directory.resolve("consumer-group-records.json"), records());
         Golden.writeJson(directory.resolve("consumer-assignments.json"), Assignments.all());
+        Golden.writeJson(directory.resolve("transaction-records-4.1.json"), ofTransactions());
         Golden.writeJson(directory.resolve("metadata-hashes.json"), MetadataHashes.all());
+    }
+
+    /** Version 1, whose tagged fields came with KIP-890. */
+    static List<Object> ofTransactions() throws Exception {
+        List<Object> records = new ArrayList<>();
+        Golden.CoordinatorRecords.add(records, "value", new TransactionLogValue(), (short) 1);
+        return records;
     }
 
     static List<Object> records() throws Exception {
