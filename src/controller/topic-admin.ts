@@ -113,6 +113,7 @@ const NOT_CONTROLLER: TopicResult = {
   message: 'This is not the correct controller for this cluster.',
 }
 /** How long a topic made on the way (Metadata, FindCoordinator) may take until its leaders are known. */
+const MIN_IN_SYNC = 'min.insync.replicas'
 const AUTO_CREATE_TIMEOUT_MS = 5000
 
 export class TopicAdmin {
@@ -222,12 +223,13 @@ export class TopicAdmin {
   async #autoCreate(name: string): Promise<TopicResult> {
     const { metadata, settings } = this.#options
     if (metadata.topic(name) !== undefined) return OK
-    const internal = settings.internalTopic(name)
+    const configured = settings.internalTopic(name)
+    const internal = configured && this.#fitting(name, configured)
     const made = await this.#create(
       {
         name,
         numPartitions: internal?.partitions ?? -1,
-        replicationFactor: internal === undefined ? -1 : this.#internalReplication(name, internal),
+        replicationFactor: internal?.replicationFactor ?? -1,
         assignments: [],
         configs: Object.entries(internal?.configs ?? {}).map(([key, value]) => ({ name: key, value })),
       },
@@ -243,18 +245,20 @@ export class TopicAdmin {
     return { error: ErrorCode.LEADER_NOT_AVAILABLE, message: null }
   }
 
-  /** The broker's own topics must work on a small cluster, too. */
-  #internalReplication(name: string, { replicationFactor }: InternalTopic): number {
+  /** The broker's own topics must work on a small cluster, too: also where they want more replicas in sync than there are. */
+  #fitting(name: string, internal: InternalTopic): InternalTopic {
     const { logger, settings } = this.#options
+    const { replicationFactor, configs } = internal
     const brokers = this.#placedBrokers().length
-    if (brokers === 0 || replicationFactor <= brokers || !settings.capInternalReplication())
-      return replicationFactor
+    if (brokers === 0 || replicationFactor <= brokers || !settings.capInternalReplication()) return internal
     logger.log('warn', 'an internal topic gets fewer replicas than configured: there are no more brokers', {
       topic: name,
       configured: replicationFactor,
       replicas: brokers,
     })
-    return brokers
+    const isTooMany = Number(configs[MIN_IN_SYNC] ?? 1) > brokers
+    const fitting = isTooMany ? { ...configs, [MIN_IN_SYNC]: String(brokers) } : configs
+    return { ...internal, replicationFactor: brokers, configs: fitting }
   }
 
   async #create(topic: NewTopic, validateOnly: boolean): Promise<CreatedTopic> {

@@ -79,7 +79,7 @@ export class SimBroker {
       numPartitions: () => 2,
       defaultReplicationFactor: () => 1,
       deletionEnabled: () => true,
-      internalTopic: internalTopics({ offsets, transactions: { ...offsets, minInsyncReplicas: 1 } }),
+      internalTopic: internalTopics({ offsets, transactions: { ...offsets, minInsyncReplicas: 2 } }),
       capInternalReplication: () => true,
     }
     this.topics = new TopicAdmin({

@@ -221,6 +221,13 @@ test('an internal topic has its own settings, fewer replicas on a small cluster,
   expect(cluster.log.filter((line) => line.includes('fewer replicas'))).toHaveLength(1)
 })
 
+test('an internal topic waits for no more replicas than it has', async () => {
+  const { cluster, broker } = await oneBroker()
+  expect((await cluster.until(broker.topics.autoCreateTopic('__transaction_state'))).error).toBe(0)
+  const config = await cluster.until(broker.session.get('/config/topics/__transaction_state'))
+  expect(JSON.parse(config.data!.toString()).config).toMatchObject({ 'min.insync.replicas': '1' })
+})
+
 test('a full disk refuses a topic, and takes it when there is room again', async () => {
   const disk = new CrashDisk()
   const cluster = new SimCluster({ disk })

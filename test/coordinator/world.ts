@@ -28,7 +28,11 @@ export class FakeTime implements Clock, Timers {
     return 1_000_000_000 + this.#nowMs
   }
 
+  /** Each look at the monotonic clock takes a millisecond. */
+  ticks = false
+
   monotonicMs(): number {
+    if (this.ticks) this.#nowMs++
     return this.#nowMs
   }
 

@@ -52,7 +52,8 @@ export class TransactionCoordinator {
   readonly #runtime: TransactionRuntime
   readonly #topic: CoordinatorTopic
   #running = false
-  #timeouts: Timer | null = null
+  #timeoutTimer: Timer | null = null
+  #timeouts: SlicedWork | null = null
   #expiryTimer: Timer | null = null
   #expiry: SlicedWork | null = null
 
@@ -72,7 +73,8 @@ export class TransactionCoordinator {
   /** From now on: COORDINATOR_NOT_AVAILABLE. */
   stop(): void {
     this.#running = false
-    this.#timeouts?.cancel()
+    this.#timeoutTimer?.cancel()
+    this.#timeouts?.stop()
     this.#expiryTimer?.cancel()
     this.#expiry?.stop()
     this.#runtime.stop()
@@ -239,16 +241,20 @@ export class TransactionCoordinator {
 
   #scheduleTimeouts(): void {
     const { timers, config } = this.#parts
-    this.#timeouts = timers.after(config.abortTimedOutIntervalMs, () => {
-      this.#abortTimedOut()
+    this.#timeoutTimer = timers.after(config.abortTimedOutIntervalMs, () => {
+      if (this.#timeouts === null || this.#timeouts.done) {
+        this.#timeouts = new SlicedWork(this.#parts, this.#abortTimedOut())
+      }
       this.#scheduleTimeouts()
     })
   }
 
-  #abortTimedOut(): void {
-    const { nowMs } = this.#runtime
-    for (const partition of this.#runtime.partitions.allActive()) {
+  *#abortTimedOut(): Generator<void> {
+    for (const partition of [...this.#runtime.partitions.allActive()]) {
       for (const transaction of partition.transactions.values()) {
+        yield
+        if (!this.#runtime.isCurrent(partition)) break
+        const { nowMs } = this.#runtime
         if (!isTimedOut(transaction, nowMs)) continue
         const { transactionalId } = transaction
         void andThen(this.#runtime.carryOut(partition, transaction, fence(transaction, nowMs)), (error) => {
@@ -272,23 +278,29 @@ export class TransactionCoordinator {
 
   *#removeExpired(): Generator<void> {
     const before = this.#runtime.nowMs - this.#parts.config.transactionalIdExpirationMs
+    const isExpired = ({ metadata, isPending }: LiveTransaction): boolean =>
+      !isPending && isIdle(metadata) && metadata.lastUpdateMs <= before
+    // Between two steps a producer may have come back, or the partition gone.
+    const remove = (partition: TransactionPartition, expired: readonly LiveTransaction[]): void => {
+      const doomed = this.#runtime.isCurrent(partition) ? expired.filter(isExpired) : []
+      if (doomed.length > 0) void this.#runtime.remove(partition, doomed)
+    }
     for (const partition of [...this.#runtime.partitions.allActive()]) {
       let expired: LiveTransaction[] = []
       let bytes = 0
       for (const transaction of partition.transactions.values()) {
-        const { metadata, isPending, transactionalId } = transaction
-        if (!isPending && isIdle(metadata) && metadata.lastUpdateMs <= before) {
+        if (isExpired(transaction)) {
           expired.push(transaction)
-          bytes += transactionalId.length * 3
+          bytes += transaction.transactionalId.length * 3
         }
         if (bytes >= MAX_TOMBSTONE_BATCH_BYTES) {
-          void this.#runtime.remove(partition, expired)
+          remove(partition, expired)
           expired = []
           bytes = 0
         }
         yield
       }
-      if (expired.length > 0) void this.#runtime.remove(partition, expired)
+      remove(partition, expired)
     }
   }
 }

@@ -116,7 +116,8 @@ export class TransactionRuntime {
     partition.transactions.delete(transactionalId)
   }
 
-  #isCurrent(partition: TransactionPartition): boolean {
+  /** It is still the one that is served: nothing is to be written for any other. */
+  isCurrent(partition: TransactionPartition): boolean {
     return this.partitions.active(partition.index) === partition
   }
 
@@ -145,7 +146,7 @@ export class TransactionRuntime {
       partition: partition.index,
       records: records.map(encodeRecord),
       timestampMs: this.nowMs,
-      isCurrent: () => this.#isCurrent(partition),
+      isCurrent: () => this.isCurrent(partition),
       apply,
     })
   }
@@ -173,7 +174,7 @@ export class TransactionRuntime {
   }
 
   #writeCompletion(partition: TransactionPartition, transaction: LiveTransaction): void {
-    if (!this.#isCurrent(partition)) return
+    if (!this.isCurrent(partition)) return
     transaction.hasFailedFence = false
     const next = completed(transaction.metadata, this.nowMs)
     void andThen(this.#store(partition, transaction, next), (error) => {
@@ -220,7 +221,7 @@ export class TransactionRuntime {
       yield
     }
     this.#parts.timers.soon(() => {
-      if (!this.#isCurrent(partition)) return
+      if (!this.isCurrent(partition)) return
       for (const transaction of ending) this.#complete(partition, transaction, true)
     })
   }

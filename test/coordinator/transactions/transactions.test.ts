@@ -347,6 +347,21 @@ describe('the clock', () => {
     )
   })
 
+  it('keeps an id whose producer comes back while others are looked at', async () => {
+    const w = world({ config: { transactionalIdExpirationMs: 3_600_000 } })
+    for (let i = 0; i < 100; i++) await init(w, { id: `id-${i}` })
+    // Every look at the clock takes a millisecond: the search goes on in several turns.
+    w.time.ticks = true
+    w.time.advance(3_600_000)
+    expect(w.log.records().length).toBe(100)
+    await init(w, { id: 'id-0' })
+    for (let turn = 0; turn < 1000; turn++) w.time.advance(1)
+    w.time.ticks = false
+    expect(state(w, 'id-0')).toBe('Empty 1/1')
+    expect(state(w, 'id-1')).toBe(ErrorCode.TRANSACTIONAL_ID_NOT_FOUND)
+    expect(state(w, 'id-99')).toBe(ErrorCode.TRANSACTIONAL_ID_NOT_FOUND)
+  })
+
   it('keeps an id whose tombstone is not stored', async () => {
     const w = world({ config: { transactionalIdExpirationMs: 3_600_000 } })
     await init(w)
