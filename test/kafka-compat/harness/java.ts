@@ -54,7 +54,9 @@ const tools = {
   'kafka-reassign-partitions': 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
   'kafka-log-dirs': 'org.apache.kafka.tools.LogDirsCommand',
   'kafka-dump-log': 'kafka.tools.DumpLogSegments',
+  'kafka-transactions': 'org.apache.kafka.tools.TransactionsCommand',
   'move-replica': 'MoveReplica',
+  transactions: 'Transactions',
   'kafka-broker-api-versions': 'org.apache.kafka.tools.BrokerApiVersionsCommand',
 } as const
 

@@ -18,7 +18,14 @@ export type Json = null | boolean | number | string | Json[] | { [name: string]:
 
 const HEX_UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
 const MESSAGES = new Set(['errorMessage', 'batchIndexErrorMessage', 'documentation'])
-const TIMES = new Set(['timestamp', 'logAppendTimeMs', 'baseTimestampMs', 'maxTimestampMs', 'lastTimestamp'])
+const TIMES = new Set([
+  'timestamp',
+  'logAppendTimeMs',
+  'baseTimestampMs',
+  'maxTimestampMs',
+  'lastTimestamp',
+  'transactionStartTimeMs',
+])
 /** Lists whose order is part of the reply. */
 const ORDERED = new Set(['synonyms', 'replicaNodes', 'isrNodes', 'recordErrors', 'abortedTransactions'])
 

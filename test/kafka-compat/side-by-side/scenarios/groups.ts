@@ -362,13 +362,24 @@ function leaveVersions(version: number): Step[] {
   ]
 }
 
+const COORDINATOR_NOT_AVAILABLE = 15
+
 function findCoordinatorSteps(version: number): Step[] {
   const send = (label: string, key: string, keyType = 0): Step =>
     step(label, findCoordinatorApi, version, { key, keyType, coordinatorKeys: [key] })
+  // Its topic is made by the first who asks.
+  const ofTransactions = (label: string, key: string): Step => {
+    const isThere = (reply: { errorCode: number; coordinators: { errorCode: number }[] }): boolean =>
+      (version >= 4 ? reply.coordinators[0] : reply).errorCode !== COORDINATOR_NOT_AVAILABLE
+    const body = { key, keyType: 1, coordinatorKeys: [key] }
+    return step(label, findCoordinatorApi, version, body, { until: isThere })
+  }
   return [
     send('group', 'some-group'),
     send('empty group', ''),
-    ...(version >= 1 ? [send('transaction', 'some-id', 1), send('empty transaction', '', 1)] : []),
+    ...(version >= 1
+      ? [ofTransactions('transaction', 'some-id'), ofTransactions('empty transaction', '')]
+      : []),
     ...(version >= 1
       ? [send('share', 'group:AAAAAAAAAAAAAAAAAAAAAA:0', 2), send('type 5', 'k', 5), send('type -1', 'k', -1)]
       : []),

@@ -12,6 +12,7 @@ import { produceScenarios } from './produce.ts'
 import { readingScenarios } from './reading.ts'
 import { topicScenarios } from './topics.ts'
 import { transactionScenarios } from './transactions.ts'
+import { transactionCoordinatorScenarios } from './transaction-coordinator.ts'
 
 export const scenarios: readonly Scenario[] = [
   ...apiVersionsScenarios,
@@ -26,4 +27,5 @@ export const scenarios: readonly Scenario[] = [
   ...logDirScenarios,
   ...electionAndMoveScenarios,
   ...transactionScenarios,
+  ...transactionCoordinatorScenarios,
 ]
