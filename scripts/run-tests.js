@@ -21,7 +21,7 @@ const suites = {
   java: { needs: ['jdk', 'jars'], run: compat('java-tools/') },
   'old-clients': { needs: ['kcat', 'jdk', 'old-clients'], run: compat('old-clients/') },
   roundtrip: { needs: ['jdk', 'jars', 'c'], run: compat('roundtrip/') },
-  'side-by-side': { needs: ['kcat', 'jdk', 'jars39'], run: compat('side-by-side/') },
+  'side-by-side': { needs: ['kcat', 'jdk', 'jars', 'jars39'], run: compat('side-by-side/') },
   zookeeper: { needs: ['jdk', 'jars39', 'zookeeper'], run: compat('zookeeper/') },
   mixed: { needs: ['kcat', 'jdk', 'jars', 'jars39', 'zookeeper', 'c'], run: compat('mixed/') },
   cluster: { needs: ['kcat', 'jdk', 'zookeeper', 'jars', 'c'], run: compat('cluster/') },

@@ -39,6 +39,8 @@ export class ConsumerGroup {
   hasPartitionMetadata = false
   targetEpoch = 0
   readonly members = new Map<string, ConsumerMember>()
+  /** Members that it ever had at once. */
+  mostMembers = 0
   readonly targets = new Map<string, Assignment>()
   readonly resolvedRegexes = new Map<string, ResolvedRegex>()
 
@@ -172,6 +174,7 @@ export class ConsumerGroup {
     const before = this.members.get(member.memberId)
     if (before !== undefined) this.#countMember(before, -1)
     this.members.set(member.memberId, member)
+    this.mostMembers = Math.max(this.mostMembers, this.members.size)
     this.#countMember(member, 1)
     if (member.instanceId !== null) this.staticMembers.set(member.instanceId, member.memberId)
   }

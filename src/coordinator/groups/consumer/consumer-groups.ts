@@ -86,7 +86,8 @@ export class ConsumerGroups {
     const group = joins ? runtime.groupFor(partition, groupId) : partition.groups.get(groupId)
     if (group === undefined) {
       if (joins) return failed(ErrorCode.COORDINATOR_NOT_AVAILABLE)
-      return refused(refusal(ErrorCode.GROUP_ID_NOT_FOUND, `Group ${groupId} not found.`))
+      const what = memberEpoch > JOIN_EPOCH ? 'Consumer group' : 'Group'
+      return refused(refusal(ErrorCode.GROUP_ID_NOT_FOUND, `${what} ${groupId} not found.`))
     }
     if (group.storing !== null) return this.whenStored(group, () => this.heartbeat(request, caller), failed)
     if (group.isDead) return failed(ErrorCode.COORDINATOR_NOT_AVAILABLE)

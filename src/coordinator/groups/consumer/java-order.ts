@@ -27,6 +27,23 @@ function tableSize(keys: number, table: Table): number {
   return size
 }
 
+/** The golden ratio, as Kafka's own hash table spreads hashes with it. */
+const SPREAD = 0x9e3779b97f4a7c15n
+const MOST_PER_SLOT = 0.75
+
+/**
+ * The order in which Kafka's own hash table (org.apache.kafka.timeline) gives what was put into it in the order of `keys`: it
+ * decides between keys that share a bucket of Java's. `most`: keys that it ever held, for it never shrinks.
+ */
+export function inTimelineOrder<K>(keys: Iterable<K>, hashOf: (key: K) => number, most: number): K[] {
+  let bits = 1n
+  while ((most + 1) * MOST_PER_SLOT > 2 ** Number(bits)) bits++
+  const slotOf = (key: K): number => Number(BigInt.asUintN(64, BigInt(hashOf(key)) * SPREAD) >> (64n - bits))
+  // Of one slot the latest comes first.
+  const placed = [...keys].reverse().map((key) => ({ key, slot: slotOf(key) }))
+  return placed.sort((a, b) => a.slot - b.slot).map(({ key }) => key)
+}
+
 /** String.hashCode() */
 export function stringHash(text: string): number {
   let hash = 0

@@ -8,7 +8,7 @@ import { ASSIGNORS } from './assignors/assignor.ts'
 import type { MemberSpec } from './assignors/assignor.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { count } from './counts.ts'
-import { inJavaOrder, stringHash } from './java-order.ts'
+import { inJavaOrder, inTimelineOrder, stringHash } from './java-order.ts'
 import { regexOf } from './member.ts'
 import type { ConsumerMember } from './member.ts'
 import { targetEpochRecord, targetRecord } from './records.ts'
@@ -60,7 +60,8 @@ function memberSpecs(
   topics: GroupTopics,
   changed: ConsumerMember,
 ): Map<string, MemberSpec> {
-  const members = new Map(group.members)
+  const inOrder = inTimelineOrder(group.members.keys(), stringHash, group.mostMembers)
+  const members = new Map(inOrder.map((memberId) => [memberId, group.members.get(memberId)!]))
   const replaced = changed.instanceId === null ? undefined : group.staticMembers.get(changed.instanceId)
   if (replaced !== undefined && replaced !== changed.memberId) members.delete(replaced)
   members.set(changed.memberId, changed)
