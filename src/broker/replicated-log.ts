@@ -44,6 +44,10 @@ export class ReplicatedLog implements CoordinatorLog {
     }
   }
 
+  leadsSurely(index: number): boolean {
+    return this.options.replicas.get(this.options.topic, index)?.leadsSurely === true
+  }
+
   *read(index: number): Iterable<Buffer> {
     const partition = this.options.replicas.get(this.options.topic, index)
     if (!partition) return

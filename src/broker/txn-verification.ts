@@ -69,6 +69,7 @@ export class TxnVerification {
 function begin({ producerId, producerEpoch }: Transaction, { partition, sequence }: FirstBatch): Verified {
   const refused = partition.checkLeaderEpoch(-1)
   if (refused !== ErrorCode.NONE) return { error: refused, guard: null }
+  if (!partition.leadsSurely) return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, guard: null }
   try {
     const guard = partition.log.startVerification(producerId, sequence, producerEpoch)
     return guard === null ? IS_OPEN : { error: ErrorCode.NONE, guard }

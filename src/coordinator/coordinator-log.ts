@@ -8,6 +8,8 @@ export interface CoordinatorLog {
    * has passed the batch (0), or will not in time; null: it has passed already. Promises of one partition resolve in order.
    */
   append(partition: number, batch: Buffer, wishes?: AppendWishes): AppendResult
+  /** False: another broker may coordinate the partition by now, and this one has not heard of it. */
+  leadsSurely(partition: number): boolean
   /** Whole batches from the log start to the log end, in order; each buffer is borrowed until the next iteration. */
   read(partition: number): Iterable<Buffer>
 }

@@ -88,6 +88,12 @@ export class Partition implements FollowedPartition {
     return this.#leadership !== null
   }
 
+  /** Leads, and cannot have been replaced unseen: what it says as a leader holds. */
+  get leadsSurely(): boolean {
+    const leadership = this.#leadership
+    return leadership !== null && this.#mayLead(leadership) && this.#mayAppend(leadership)
+  }
+
   /** Somebody else leads. */
   get isFollower(): boolean {
     return this.leader >= 0 && this.#leadership === null
@@ -197,7 +203,7 @@ export class Partition implements FollowedPartition {
   ): AppendOutcome {
     if (this.isOffline) return this.log.appendAsLeader(records, { leaderEpoch: -1, origin })
     const leadership = this.#leadership
-    if (leadership === null || !this.#mayLead(leadership) || !this.#mayAppend(leadership))
+    if (leadership === null || !this.leadsSurely)
       return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, message: 'this broker does not lead the partition' }
     const { log } = this
     const { minInsyncReplicas } = log.config

@@ -43,8 +43,8 @@ const all = (error: number) => (asked: TransactionAsked) => ({
 })
 const including = all(ErrorCode.NONE)
 
-function partitionOf(log: ReplicaLog, refused: number = ErrorCode.NONE): Partition {
-  const stand = { topic: log.topic, index: log.partition, log, checkLeaderEpoch: () => refused }
+function partitionOf(log: ReplicaLog, refused: number = ErrorCode.NONE, leadsSurely = true): Partition {
+  const stand = { topic: log.topic, index: log.partition, log, leadsSurely, checkLeaderEpoch: () => refused }
   return stand as unknown as Partition
 }
 
@@ -129,6 +129,14 @@ describe('verification', () => {
     expect(verify([{ partition, sequence: 0 }])).toEqual([
       { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, guard: null },
     ])
+    expect(asked).toEqual([])
+  })
+
+  test('nor where another broker may lead by now', () => {
+    const log = logs()
+    const { verify, asked } = verification()
+    const partition = partitionOf(log('a', 0), ErrorCode.NONE, false)
+    expect(verify([{ partition, sequence: 0 }])).toMatchObject([{ error: ErrorCode.NOT_LEADER_OR_FOLLOWER }])
     expect(asked).toEqual([])
   })
 })

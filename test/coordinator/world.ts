@@ -116,6 +116,8 @@ export class FakeLog implements CoordinatorLog {
   /** Appends are written, and commit when `commitNext` says so. */
   late = false
   readFails = false
+  /** Another broker leads, and nobody has said so. */
+  isReplaced = false
   readonly waiting: { error: (code: number) => void }[] = []
   #nextOffset = new Map<number, number>()
 
@@ -142,6 +144,10 @@ export class FakeLog implements CoordinatorLog {
   async commitNext(error = 0): Promise<void> {
     this.waiting.shift()?.error(error)
     await settled()
+  }
+
+  leadsSurely(): boolean {
+    return !this.isReplaced
   }
 
   *read(partition: number): Iterable<Buffer> {

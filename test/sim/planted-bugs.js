@@ -159,4 +159,35 @@ export const plantedBugs = {
       ],
     ],
   },
+  'an aborted transaction is not noted in the index': {
+    'src/log/log-producers.ts': [
+      [
+        '      if (completed?.isAborted) active.transactions.append(this.#producers.abortedEntryOf(completed))\n',
+        '      void completed\n',
+      ],
+    ],
+  },
+  'readers of committed records read on where a transaction is open': {
+    'src/replication/partition-read.ts': [
+      [
+        'readCommitted ? marks.lastStableOffset : marks.highWatermark',
+        'readCommitted ? marks.highWatermark : marks.highWatermark',
+      ],
+    ],
+  },
+  'offsets count before their transaction has ended': {
+    'src/coordinator/groups/replay.ts': [
+      [
+        'producerId === NOT_TRANSACTIONAL ? group.offsets : transactionOffsets(partition, group, producerId)',
+        'producerId === NOT_TRANSACTIONAL ? group.offsets : group.offsets',
+      ],
+    ],
+  },
 }
+
+/** Those that only clients with transactions meet. */
+export const foundInTransactions = [
+  'an aborted transaction is not noted in the index',
+  'readers of committed records read on where a transaction is open',
+  'offsets count before their transaction has ended',
+]

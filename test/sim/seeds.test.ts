@@ -14,7 +14,17 @@ test(`no record is lost, and peace returns: ${SEEDS} seeds from ${FROM}`, async 
   expect(voids).toBeLessThanOrEqual(SEEDS / 20)
 })
 
-test('a seed gives the same run each time, event by event', async () => {
-  const { code, output } = await simulate('1', '10', '--replay')
+const TRANSACTION_SEEDS = Math.ceil(SEEDS / 5)
+
+test(`transactions are seen whole or not at all: ${TRANSACTION_SEEDS} seeds from ${FROM}`, async () => {
+  const { code, output } = await simulate(String(FROM), String(TRANSACTION_SEEDS), '--transactions')
   expect(code, output).toBe(0)
+  expect(output).toContain(`${TRANSACTION_SEEDS} seeds, 0 failed`)
+})
+
+test('a seed gives the same run each time, event by event', async () => {
+  for (const more of [[], ['--transactions']]) {
+    const { code, output } = await simulate('1', '10', '--replay', ...more)
+    expect(code, output).toBe(0)
+  }
 })

@@ -196,8 +196,11 @@ export class TransactionCoordinator {
   /** INVALID_PRODUCER_ID_MAPPING: nobody has used that id. */
   #find(transactionalId: string): { partition: TransactionPartition; transaction: LiveTransaction } | number {
     if (!this.#running) return ErrorCode.COORDINATOR_NOT_AVAILABLE
-    const partition = this.#runtime.partitions.activeOrError(this.partitionFor(transactionalId))
+    const index = this.partitionFor(transactionalId)
+    const partition = this.#runtime.partitions.activeOrError(index)
     if (typeof partition === 'number') return partition
+    // Another one may know better: what is refused here for good might be right there.
+    if (!this.#parts.log.leadsSurely(index)) return ErrorCode.NOT_COORDINATOR
     const transaction = partition.transactions.get(transactionalId)
     return transaction === undefined ? ErrorCode.INVALID_PRODUCER_ID_MAPPING : { partition, transaction }
   }
