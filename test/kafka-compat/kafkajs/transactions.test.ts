@@ -87,6 +87,32 @@ describe('a kafkajs producer with transactions', () => {
     }
   })
 
+  test('commits offsets with what it writes, or neither', async () => {
+    const topic = 'txn-offsets'
+    await createTopic(topic)
+    const producer = await transactional('offsets')
+    const admin = kafkajsClient(broker.bootstrap).admin()
+    await admin.connect()
+    const committed = async () => {
+      const [of] = await admin.fetchOffsets({ groupId: 'txn-readers', topics: [topic] })
+      return of.partitions[0].offset
+    }
+    const write = async (offset: string) => {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: [{ value: offset }] })
+      const topics = [{ topic, partitions: [{ partition: 0, offset }] }]
+      await transaction.sendOffsets({ consumerGroupId: 'txn-readers', topics })
+      return transaction
+    }
+    await (await write('5')).commit()
+    await eventually('the offset of the first', async () => (await committed()) === '5')
+    await (await write('7')).abort()
+    await (await write('6')).commit()
+    await eventually('the offset of the last', async () => (await committed()) === '6')
+    expect(await valuesUntil(topic, '6')).toEqual(['5', '6'])
+    await Promise.all([admin.disconnect(), producer.disconnect()])
+  })
+
   test('that comes later fences the one before', async () => {
     const topic = 'txn-fenced'
     await createTopic(topic)
