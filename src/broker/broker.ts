@@ -81,12 +81,9 @@ export class Broker {
       try {
         return await Broker.startOnce(config, env, options)
       } catch (error) {
-        const isExpired = error instanceof CoordinationError && error.code === 'SESSION_EXPIRED'
-        if (!isExpired || attempt === MAX_STARTS) throw error
-        // A machine that stood still, or an ensemble that was away for so long.
-        env.logger.log('warn', 'the session has expired during the start; the broker starts again', {
-          attempt,
-        })
+        if (!isSessionLost(error) || attempt === MAX_STARTS) throw error
+        const end = error.code === 'SESSION_EXPIRED' ? 'has expired' : 'was disconnected'
+        env.logger.log('warn', `the session ${end} during the start; the broker starts again`, { attempt })
       }
     }
   }
@@ -231,6 +228,14 @@ async function listen(config: BrokerConfig, server: SocketServer): Promise<Broke
 }
 
 /** Rejects with ConfigError where an ensemble does not answer, and with CoordinationError. */
+/**
+ * A machine that stood still, or an ensemble that was away after the session had begun: of what was under way nobody knows
+ * whether it was done. (An ensemble that does not answer at all is another error, of `openSession`.)
+ */
+function isSessionLost(error: unknown): error is CoordinationError {
+  return error instanceof CoordinationError && ['SESSION_EXPIRED', 'CONNECTION_LOSS'].includes(error.code)
+}
+
 async function openSession(config: BrokerConfig, env: Env): Promise<LastingSession> {
   const { timers, logger } = env
   const ensemble = config.ensemble()
