@@ -28,7 +28,7 @@ import { UncommittedBytes } from './uncommitted-bytes.ts'
 /** What the partitions of a broker share. */
 export interface PartitionHost extends LeadershipHost {
   readonly isrChanges: Pick<IsrChanges, 'submit'>
-  readonly lease: Pick<LeadershipLease, 'holds' | 'followersWithinMs'>
+  readonly lease: Pick<LeadershipLease, 'holds' | 'followersWithinMs' | 'silenceMs'>
   /** Whether followers that wait for records are told of the high watermark at once: consumers may read from them. */
   tellsHighWatermark(): boolean
 }
@@ -332,9 +332,20 @@ export class Partition implements FollowedPartition {
       return readError(unknown ? ErrorCode.UNKNOWN_LEADER_EPOCH : ErrorCode.NOT_LEADER_OR_FOLLOWER)
     }
     const fault = positionFault(this.log, this, request)
-    if (fault !== null) return fault
+    if (fault !== null)
+      return isConsumer && this.#isOutrun(request) ? readError(ErrorCode.NOT_LEADER_OR_FOLLOWER) : fault
     if (follower !== undefined && request.notesPosition) this.#noteFollower(follower, request)
     return readLog(this.log, this, request)
+  }
+
+  /**
+   * A consumer has been farther than this leader has, whom not all that could replace it follow: it is out of date, and a client
+   * that heard OFFSET_OUT_OF_RANGE of it would begin anew.
+   */
+  #isOutrun({ fetchOffset }: ReadRequest): boolean {
+    const leadership = this.#leadership
+    if (leadership === null || fetchOffset <= this.log.logEndOffset) return false
+    return !leadership.isFollowedByAll(this.#host.lease.silenceMs)
   }
 
   /** What is told without reading. */

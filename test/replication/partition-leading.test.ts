@@ -391,6 +391,18 @@ describe('a leader that may have been replaced', () => {
     expect(partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NONE)
   })
 
+  test('does not tell a consumer that has been farther than its log that there is nothing, unless all follow it', () => {
+    const world = three([BROKER, 2])
+    const { host, partition } = world
+    const consumed = (): number => partition.read(readOf({ fetchOffset: 9 })).error
+    expect(consumed()).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    fetch(world, 2, 0)
+    expect(consumed()).toBe(ErrorCode.OFFSET_OUT_OF_RANGE)
+    host.nowMs = 101
+    expect(consumed()).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    expect(partition.read(readOf()).error).toBe(ErrorCode.NONE)
+  })
+
   test('without followers is not replaced', () => {
     const { host, partition } = hosted()
     host.lease.holds = false
