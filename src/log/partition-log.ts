@@ -469,10 +469,14 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
   async close(): Promise<void> {
     this.#closed = true
     if (!this.#place.exists) return
-    for (const segment of this.#segments.all) segment.finishIndexes()
-    if (this.#producers.takeLastSnapshot(this.#logEndOffset)) this.#flushes.namesChanged()
-    this.persistEpochs()
-    await this.#flushes.flushLast(this.#logEndOffset, this.#segments.all)
+    try {
+      for (const segment of this.#segments.all) segment.finishIndexes()
+      if (this.#producers.takeLastSnapshot(this.#logEndOffset)) this.#flushes.namesChanged()
+      this.persistEpochs()
+    } finally {
+      // On a full disk there is no room for these, but the records are there, and are not lost with the machine's power.
+      await this.#flushes.flushLast(this.#logEndOffset, this.#segments.all)
+    }
     for (const segment of this.#segments.all) segment.close()
   }
 

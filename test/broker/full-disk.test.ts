@@ -153,6 +153,18 @@ describe('a full disk', () => {
     expect(await committedOffset(client, 'group', 'kept')).toBe(1)
   })
 
+  test('a broker that stops on it has its records on the disk when the power goes then', async () => {
+    await commitOffset(client, 'group', 'kept', 1)
+    disk.capacityBytes = disk.usedBytes()
+    await process.stop()
+    disk.crash('drop')
+    makeRoom()
+    process = await startProcess(disk, { 'offsets.topic.num.partitions': '2' })
+    client = await process.connect()
+    expect(await allValues(client, 'kept')).toEqual(['before'])
+    expect(await committedOffset(client, 'group', 'kept')).toBe(1)
+  })
+
   test('a broker that cannot start on it says so and leaves nothing locked', async () => {
     await process.stop()
     disk.capacityBytes = disk.usedBytes()
