@@ -12,7 +12,8 @@ import { asideDirectoryName, join } from './file-names.ts'
 import type { LogCheckpoints } from './log-checkpoints.ts'
 import type { LogDirectory } from './log-directory.ts'
 import { newPartition, openPartition } from './partition-loader.ts'
-import type { LogHost, PartitionLog } from './partition-log.ts'
+import type { LogHost } from './log-parts.ts'
+import type { PartitionLog } from './partition-log.ts'
 import { keyOf, type ReplicaLogs } from './replica-logs.ts'
 
 export interface FutureLogsParts {

@@ -10,18 +10,16 @@ import { leaderChunk } from './leader-chunk.ts'
 import type { CleanableLog, LastRecord } from './cleaner/cleanable-log.ts'
 import { epochStartsOf } from './epoch-scan.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
-import type { LoadedLog } from './log-loader.ts'
-import { LogProducers, type ProducerHost } from './log-producers.ts'
+import type { LogHost, LogParts } from './log-parts.ts'
+import { LogProducers } from './log-producers.ts'
 import { PartitionDirectory } from './partition-directory.ts'
 import type { ProducerEntry } from './producer-entry.ts'
-import type { ProducerSnapshots } from './producer-snapshots.ts'
-import type { ProducerState } from './producer-state.ts'
 import { EMPTY_SLICE } from './read-buffers.ts'
 import { segmentsToDelete } from './retention.ts'
 import type { Chunk, Segment } from './segment.ts'
 import { swapSegments } from './segment-swap.ts'
 import type { AbortedTransactionEntry } from './transaction-index.ts'
-import { SegmentList, type SegmentListHost } from './segment-list.ts'
+import { SegmentList } from './segment-list.ts'
 import type {
   AbortedTransaction,
   AppendOptions,
@@ -35,34 +33,6 @@ import type {
   TimestampOffset,
 } from './types.ts'
 import type { VerificationGuard } from './verifications.ts'
-
-/** What the logs of a manager share. */
-export interface LogHost extends SegmentListHost, ProducerHost {
-  /** The log ends earlier than it did. */
-  logTruncated(log: PartitionLog): void
-  /** The log start has moved: its checkpoint is out of date. */
-  logStartRaised(log: PartitionLog): void
-  /** A checkpoint that still names the old one would have a crash's traces overlooked. Failures are logged. */
-  recoveryPointLowered(log: PartitionLog): void
-  /** A log with a finite flush.ms has bytes that are not flushed. */
-  flushWithin(log: PartitionLog, delayMs: number): void
-}
-
-export interface LogParts {
-  readonly topic: string
-  readonly partition: number
-  readonly directory: string
-  readonly logDirectory: string
-  readonly config: LogConfig
-  readonly epochs: LeaderEpochs
-  readonly snapshots: ProducerSnapshots
-  readonly producers: ProducerState
-  readonly loaded: LoadedLog
-  /** null: still to be read from partition.metadata */
-  readonly topicId: string | null
-  /** The directory does not exist yet: it is made with the first record. */
-  readonly isNew: boolean
-}
 
 export class PartitionLog implements ReplicaLog, CleanableLog {
   readonly topic: string

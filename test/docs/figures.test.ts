@@ -4,22 +4,11 @@ import { judge, readable, type Report } from '../../bench/lab/report.ts'
 import { pairedRatio, summarise } from '../../bench/lab/statistics.ts'
 import { generatedSection } from './generated-section.ts'
 
-const QUESTIONS = [
-  'start',
-  'produce-fetch',
-  'scale',
-  'log',
-  'recovery',
-  'compaction',
-  'replication',
-  'failover',
-  'failover-10000',
-]
-
 function reports(): Report[] {
-  const paths = QUESTIONS.map((question) => `bench/results/${question}.json`).filter((path) =>
-    existsSync(path),
-  )
+  const recorded = JSON.parse(readFileSync('bench/recorded.json', 'utf8')) as string[]
+  const paths = recorded
+    .map((question) => `bench/results/${question}.json`)
+    .filter((path) => existsSync(path))
   return paths.map((path) => JSON.parse(readFileSync(path, 'utf8')) as Report)
 }
 

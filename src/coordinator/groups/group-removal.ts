@@ -16,7 +16,7 @@ import type { GroupRuntime } from './group-runtime.ts'
 import { expiredOffsets } from './offsets.ts'
 import type { GroupRecord } from './records.ts'
 import type { GroupPartition } from './replay.ts'
-import { storeError } from './store-errors.ts'
+import { classicStoreError } from './store-errors.ts'
 
 export interface TopicPartition {
   readonly topic: string
@@ -72,7 +72,7 @@ export class GroupRemoval {
       group.deleting = false
       if (failure === ErrorCode.NONE) this.#parts.runtime.forget(partition, group)
       else this.#parts.runtime.settle(partition, group)
-      return storeError(failure)
+      return classicStoreError(failure)
     })
   }
 
@@ -92,7 +92,9 @@ export class GroupRemoval {
       }),
     }))
     return andThen(this.#removeOffsets(partition, group, deletable), (error) =>
-      error === ErrorCode.NONE ? { errorCode: error, topics } : { errorCode: storeError(error), topics: [] },
+      error === ErrorCode.NONE
+        ? { errorCode: error, topics }
+        : { errorCode: classicStoreError(error), topics: [] },
     )
   }
 

@@ -21,10 +21,11 @@ import {
   tryCompleteJoin,
 } from './rebalance.ts'
 import { replacedMemberRecord } from './records.ts'
-import { storeError } from './store-errors.ts'
+import { classicStoreError } from './store-errors.ts'
 import type { JoinResult, Parked, Turn } from './turn.ts'
 
-export interface JoinCall {
+/** Who joins by the classic protocol: a classic group, or a consumer group that is changing over. */
+export interface ClassicJoin {
   /** Empty for a newcomer. */
   readonly memberId: string
   readonly groupInstanceId: string | null
@@ -37,6 +38,9 @@ export interface JoinCall {
   readonly protocols: readonly MemberProtocol[]
   /** KIP-394, from version 4: a newcomer is told its id first and joins with it. */
   readonly memberIdRequired: boolean
+}
+
+export interface JoinCall extends ClassicJoin {
   /** KIP-814, from version 9: a returning static leader can be told not to assign. */
   readonly canSkipAssignment: boolean
   readonly reply: Parked<JoinResult>
@@ -183,7 +187,11 @@ function replaceWithoutRebalance(group: Group, member: Member, call: JoinCall, t
     const waiting = group.waitingReturns ?? []
     group.waitingReturns = null
     if (error !== ErrorCode.NONE) {
-      const result = { ...joinedGeneration(group, ''), leader: before.leader, errorCode: storeError(error) }
+      const result = {
+        ...joinedGeneration(group, ''),
+        leader: before.leader,
+        errorCode: classicStoreError(error),
+      }
       later.reply(call.reply, result)
     } else if (
       group.state === 'Stable' &&

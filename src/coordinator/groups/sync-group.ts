@@ -10,7 +10,7 @@ import { checkMemberOfGeneration } from './member-checks.ts'
 import type { MemberOfGeneration } from './member-checks.ts'
 import { answerSync, dropAssignments, failedSync, maybePrepareRebalance, renewSession } from './rebalance.ts'
 import { groupMetadataRecord } from './records.ts'
-import { storeError } from './store-errors.ts'
+import { classicStoreError } from './store-errors.ts'
 import type { Parked, SyncResult, Turn } from './turn.ts'
 
 export interface SyncCall extends MemberOfGeneration {
@@ -88,7 +88,7 @@ function storeAssignment(group: Group, assignments: ReadonlyMap<string, Buffer>,
     // Somebody may have joined or left meanwhile: then this assignment is for nobody.
     if (group.state !== 'CompletingRebalance' || group.generationId !== generationId) return
     if (error !== ErrorCode.NONE) {
-      dropAssignments(group, storeError(error), later)
+      dropAssignments(group, classicStoreError(error), later)
       maybePrepareRebalance(group, later)
       return
     }

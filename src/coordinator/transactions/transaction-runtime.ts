@@ -19,7 +19,7 @@ import type { MarkerBrokers } from './marker-sender.ts'
 import { MarkerTask } from './marker-task.ts'
 import { decodeRecord, encodeRecord } from './records.ts'
 import type { TransactionRecord } from './records.ts'
-import { storeError } from './store-error.ts'
+import { storeError } from '../store-error.ts'
 import { fromLogValue, isPreparing, NONE, toLogValue } from './transaction.ts'
 import type { Decision, TransactionMetadata } from './transaction.ts'
 

@@ -7,12 +7,12 @@ import { ErrorCode } from '../../../protocol/error-codes.ts'
 import { CONSUMER_PROTOCOL_TYPE } from '../config.ts'
 import type { LeavingMember } from '../leave-group.ts'
 import { NO_ASSIGNMENT } from '../group.ts'
-import type { MemberProtocol } from '../group.ts'
+import type { ClassicJoin } from '../join-group.ts'
 import { failedJoin, failedSync } from '../rebalance.ts'
 import type { GroupRecord } from '../records.ts'
 import type { JoinResult, SyncResult } from '../turn.ts'
 import { assignAndReconcile, nextEpoch, noteDetails, reconcileMember } from './advance.ts'
-import { checkSize, fencedInstance, identify, knownMember, unknownInstance, unknownMember } from './checks.ts'
+import { checkSize, identify, knownMember, unknownInstance } from './checks.ts'
 import { NOT_OWNED } from './consumer-group.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { readSubscription, writeAssignment } from './consumer-protocol.ts'
@@ -25,19 +25,6 @@ import { downgradeRecords, idsOf, mayDowngrade, namesOf } from './migration.ts'
 import type { ConsumerRecord } from './records.ts'
 import { isRefusal, refusal } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
-
-export interface ClassicJoin {
-  /** Empty for a newcomer. */
-  readonly memberId: string
-  readonly groupInstanceId: string | null
-  readonly clientId: string
-  readonly clientHost: string
-  readonly sessionTimeoutMs: number
-  readonly rebalanceTimeoutMs: number
-  readonly protocolType: string
-  readonly protocols: readonly MemberProtocol[]
-  readonly memberIdRequired: boolean
-}
 
 export function joinAsClassic(
   group: ConsumerGroup,
@@ -252,9 +239,7 @@ function leavingMember(
   memberId: string,
   instanceId: string | null,
 ): ConsumerMember | Refusal {
-  if (instanceId === null) return group.members.get(memberId) ?? unknownMember(group, memberId)
-  const member = group.staticMember(instanceId)
-  if (member === undefined) return unknownInstance(instanceId)
-  const isOther = memberId !== '' && memberId !== member.memberId
-  return isOther ? fencedInstance(memberId, instanceId, member.memberId) : member
+  const namesInstanceAlone = memberId === '' && instanceId !== null
+  if (namesInstanceAlone) return group.staticMember(instanceId) ?? unknownInstance(instanceId)
+  return knownMember(group, memberId, instanceId)
 }

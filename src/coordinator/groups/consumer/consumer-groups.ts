@@ -19,7 +19,7 @@ import type { GroupRuntime } from '../group-runtime.ts'
 import { answerAll, prepareRebalance } from '../rebalance.ts'
 import { restoreLiveState } from '../replay.ts'
 import type { GroupPartition } from '../replay.ts'
-import { consumerStoreError } from '../store-errors.ts'
+import { storeError } from '../../store-error.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { nothingMore } from './context.ts'
 import type { Context, Decision, Downgrade } from './context.ts'
@@ -199,7 +199,7 @@ export class ConsumerGroups {
         this.#follow(partition, group, decision)
       }
       runtime.settle(partition, group)
-      return error === ErrorCode.NONE ? response : failure(consumerStoreError(error))
+      return error === ErrorCode.NONE ? response : failure(storeError(error))
     }
     if (typeof outcome === 'number') return done(outcome, outcome === ErrorCode.NONE)
     group.storing = []

@@ -1,5 +1,5 @@
-/** What clients are told when the log of `__transaction_state` does not take a record. */
-import { ErrorCode } from '../../protocol/error-codes.ts'
+/** What clients are told when the log of a coordinator's topic does not take a record. */
+import { ErrorCode } from '../protocol/error-codes.ts'
 
 export function storeError(error: number): number {
   switch (error) {
@@ -13,6 +13,7 @@ export function storeError(error: number): number {
       return ErrorCode.NOT_COORDINATOR
     case ErrorCode.MESSAGE_TOO_LARGE:
     case ErrorCode.RECORD_LIST_TOO_LARGE:
+    case ErrorCode.INVALID_FETCH_SIZE:
       return ErrorCode.UNKNOWN_SERVER_ERROR
     default:
       return error
