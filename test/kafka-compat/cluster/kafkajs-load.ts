@@ -9,6 +9,11 @@ const MEMBER = 'kafkajs-member'
 const PRODUCER = 'kafkajs'
 const TICK_MS = 50
 const COMMIT_EVERY_MS = 500
+/**
+ * What kafkajs's consumer ends with when none of the brokers that it knows answers who the coordinator is: it does not
+ * try again, whatever it was told about retries. An application starts another one, and so does this load.
+ */
+const GAVE_UP = 'Failed to find group coordinator'
 /** Without end: what is given up might be in the log or not, and nothing is learned from it. */
 const retry = { initialRetryTime: 30, maxRetryTime: 300, retries: 100_000, factor: 0.2, multiplier: 1.5 }
 
@@ -24,26 +29,34 @@ export async function startKafkajs(options: LoadOptions, { observe, fail }: List
   const load = new KafkajsLoad(options, observe)
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry, metadataMaxAge: 5000 })
   await producer.connect()
-  const consumer = kafka.consumer({
-    groupId: `${options.topic}-kafkajs`,
-    sessionTimeout: 10_000,
-    heartbeatInterval: 1000,
-    maxWaitTimeInMs: 200,
-    metadataMaxAge: 5000,
-    retry,
-  })
-  consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
-    if (!restart) fail(new Error(`the kafkajs consumer ended: ${String(error)}`))
-  })
-  await load.consume(consumer)
+  let consumer: Consumer
+  const startConsumer = async (): Promise<void> => {
+    consumer = kafka.consumer({
+      groupId: `${options.topic}-kafkajs`,
+      sessionTimeout: 10_000,
+      heartbeatInterval: 1000,
+      maxWaitTimeInMs: 200,
+      metadataMaxAge: 5000,
+      retry,
+    })
+    consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
+      if (restart || load.stopping) return
+      if (!error.message.includes(GAVE_UP))
+        return fail(new Error(`the kafkajs consumer ended: ${String(error)}`))
+      startConsumer().catch((cause: Error) => fail(new Error('no new kafkajs consumer', { cause })))
+    })
+    await load.consume(consumer)
+  }
+  await startConsumer()
   const produced = load.produce(producer)
   return {
     name: PRODUCER,
     stopProducing: () => {
-      load.stopping = true
+      load.isProducing = false
       return produced
     },
     async stop() {
+      load.isProducing = false
       load.stopping = true
       await Promise.race([Promise.allSettled([producer.disconnect(), consumer.disconnect()]), pause(5000)])
     },
@@ -53,6 +66,7 @@ export async function startKafkajs(options: LoadOptions, { observe, fail }: List
 class KafkajsLoad {
   readonly #options: LoadOptions
   readonly #observe: (seen: Observation) => void
+  isProducing = true
   stopping = false
   /** By partition: the offset expected next; absent where the first poll of this generation tells where it began. */
   readonly #next = new Map<number, number>()
@@ -68,7 +82,7 @@ class KafkajsLoad {
     const { topic, partitions, recordsPerSecond } = this.#options
     const next = Array.from({ length: partitions }, () => 0)
     const batch = Math.max(1, Math.round((recordsPerSecond * TICK_MS) / 1000))
-    for (let partition = 0; !this.stopping; partition = (partition + 1) % partitions) {
+    for (let partition = 0; this.isProducing; partition = (partition + 1) % partitions) {
       const first = next[partition]
       next[partition] += batch
       this.#observe({ kind: 'sending', producer: PRODUCER, partition, upTo: next[partition] })
