@@ -5,11 +5,10 @@ import { INTERVAL_MS, clientSettings } from '../lab/gap-client.ts'
 import type { Expectation, Section } from '../lab/report.ts'
 import { runBenchmark, wanted } from '../lab/session.ts'
 import type { Options } from '../lab/session.ts'
+import { bothCases } from './cases.ts'
 import { Cuts } from './cuts.ts'
 import { freeze, kill, networkCut } from './faults.ts'
-import type { Fault } from './faults.ts'
 import { measureLosses } from './leader-lost.ts'
-import type { Losses } from './leader-lost.ts'
 import { withEnsemble, withSubjects } from './subjects.ts'
 import type { Place } from './subjects.ts'
 import { manyTitle, measureMany } from './thousand.ts'
@@ -23,13 +22,6 @@ const killBars: readonly Expectation[] = [{ metric: 'p99', direction: 'at most',
 const sessionBars: readonly Expectation[] = [
   { metric: 'p50', against: 'kafka', direction: 'at most', value: 1 },
 ]
-
-function bothCases(fault: Fault, perRound: (kind: Kind) => number, expectations: readonly Expectation[]) {
-  return [false, true].map((isController): Losses => {
-    const title = `${fault.name} of the leader, ${isController ? 'which is the controller' : 'not the controller'}`
-    return { title, fault, isController, perRound, expectations }
-  })
-}
 
 /** What waits for sessions, or for 1,000 partitions, is done once in three rounds. */
 function seldom(options: Options): Options {

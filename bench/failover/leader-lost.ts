@@ -77,6 +77,15 @@ export async function measureLosses(
   }
   const names = Object.keys(subjects)
   await measureAll(options, title, { subjects: names, measure: atWork(subjects, measure) })
+  return lossesSection({ title, expectations }, every, backAfter)
+}
+
+/** By cluster: every gap, and how long each return took, in milliseconds. */
+export function lossesSection(
+  { title, expectations }: Pick<Losses, 'title' | 'expectations'>,
+  every: Readonly<Record<string, number[]>>,
+  backAfter: Readonly<Record<string, number[]>>,
+): Section {
   const pooled = Object.entries(every).map(([name, gaps]) => [
     name,
     {
@@ -91,7 +100,7 @@ export async function measureLosses(
 }
 
 /** The controller, or each of the others in turn. */
-async function victimOf(cluster: BenchCluster, isController: boolean, turn: number): Promise<number> {
+export async function victimOf(cluster: BenchCluster, isController: boolean, turn: number): Promise<number> {
   const controller = await cluster.controller()
   if (isController) return controller
   const others = BROKER_IDS.filter((id) => id !== controller)
@@ -99,7 +108,7 @@ async function victimOf(cluster: BenchCluster, isController: boolean, turn: numb
 }
 
 /** Takes the leader of a partition away and brings it back; all is as before when it resolves. */
-async function loseLeader(
+export async function loseLeader(
   { cluster, client }: Subject,
   fault: Fault,
   victim: number,

@@ -52,6 +52,16 @@ export class Switchboard {
     throw new Error('all subnets are taken')
   }
 
+  /** What the kernel says where it lets nobody have networks of his own; null where it does. */
+  static async refusal(): Promise<string | null> {
+    try {
+      await (await Switchboard.start(1, 0)).stop()
+      return null
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
   /** Nothing that `from` sends reaches `to`; the other way stays open. */
   cut(from: number, to: number): Promise<void> {
     return this.#command(`cut ${from} ${to}`)
