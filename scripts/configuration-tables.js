@@ -1,7 +1,7 @@
 // The tables of docs/configuration.md, from the table of keys. Pure: the script beside it and a test call it.
 
 /**
- * @param {{ brokerKeyAreas: object, topicLevelKeys: object, topicSynonyms: object }} keys src/broker/config/config-keys.ts
+ * @param {{ brokerKeyAreas: object, topicLevelKeys: object, topicSynonyms: object, groupLevelKeys: object }} keys src/broker/config/config-keys.ts
  * @param {{ formatValue: Function }} types src/broker/config/config-types.ts
  */
 export function configurationTables(keys, types) {
@@ -10,6 +10,7 @@ export function configurationTables(keys, types) {
     parts.push(`### ${area}\n\n${brokerTable(table, types)}`)
   }
   parts.push(`### Topic settings\n\n${topicTable(keys, types)}`)
+  parts.push(`### Group settings\n\n${groupTable(keys)}`)
   return parts.join('\n\n')
 }
 
@@ -34,6 +35,17 @@ function topicTable({ topicLevelKeys, topicSynonyms }, types) {
     (topicSynonyms[name] ?? []).map((synonym) => `\`${synonym.key}\``).join(', ') || defaultText(key, types),
     allowed(key),
     key.honoured ? key.doc : `_${withoutStop(key.doc)}: no effect._`,
+  ])
+  return markdown(['Key', 'Default from', 'Allowed', 'Meaning'], rows)
+}
+
+/** A group's default is the broker's setting of the same name behind `group.`. */
+function groupTable({ groupLevelKeys }) {
+  const rows = Object.entries(groupLevelKeys).map(([name, key]) => [
+    `\`${name}\``,
+    `\`group.${name}\``,
+    allowed(key),
+    key.doc,
   ])
   return markdown(['Key', 'Default from', 'Allowed', 'Meaning'], rows)
 }

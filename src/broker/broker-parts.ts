@@ -24,6 +24,7 @@ import { advertisedApis } from './api-table.ts'
 import { buildTransactions, type Transactions } from './build-transactions.ts'
 import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
 import { ConfigAdmin } from './config/config-admin.ts'
+import { GroupConfigs } from './config/group-configs.ts'
 import { confirmSession } from './confirm-session.ts'
 import { ConnectionOrder } from './connection-order.ts'
 import { ControlPlane, localChannel } from './control-plane.ts'
@@ -203,7 +204,8 @@ export function buildParts(
     isEnabled: () => config.get('transaction.partition.verification.enable'),
     channel: toTxnCoordinators,
   })
-  const groups = buildGroups(config, env, { metadata, replicas, topics, txnVerification })
+  const groupConfigs = new GroupConfigs(session, config, logger)
+  const groups = buildGroups(config, env, { metadata, replicas, topics, txnVerification, groupConfigs })
   const timeoutMs = (): number => config.get('request.timeout.ms')
   const txnMarkers = new TxnMarkers({ clock, timers, replicas, groups, timeoutMs })
   const producerIds = new ProducerIds(() => toController.allocateProducerIds())
@@ -219,6 +221,7 @@ export function buildParts(
   })
   const configAdmin = new ConfigAdmin({
     session,
+    groupConfigs,
     config,
     brokerId,
     clock,
@@ -400,9 +403,10 @@ function buildGroups(
     replicas: ReplicaManager
     topics: TopicAdmin
     txnVerification: TxnVerification
+    groupConfigs: GroupConfigs
   },
 ): GroupCoordinator {
-  const { metadata, replicas, topics, txnVerification } = parts
+  const { metadata, replicas, topics, txnVerification, groupConfigs } = parts
   const { timers } = env
   const commitTimeoutMs = config.get('offsets.commit.timeout.ms')
   const log = coordinatorLog(OFFSETS_TOPIC, commitTimeoutMs, { timers, metadata, replicas, topics })
@@ -412,7 +416,7 @@ function buildGroups(
     random: env.random,
     logger: env.logger,
     log,
-    config: groupConfig(config),
+    config: { ...groupConfig(config), ofGroup: (groupId) => groupConfigs.timesOf(groupId) },
     metadata: { partitionCount: (topic) => metadata.topic(topic)?.partitions.length },
     verifyTransaction: (index, transaction, apiVersion) => {
       const partition = replicas.get(OFFSETS_TOPIC, index)

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { BrokerConfig } from '../../src/broker/config/broker-config.ts'
 import type { Properties } from '../../src/broker/config/broker-config.ts'
 import { ConfigAdmin, ResourceType } from '../../src/broker/config/config-admin.ts'
+import { GroupConfigs } from '../../src/broker/config/group-configs.ts'
 import { createEmbeddedCoordination } from '../../src/coordination/embedded.ts'
 import type { EmbeddedCoordination } from '../../src/coordination/embedded.ts'
 import { CoordinationError } from '../../src/env/coordination.ts'
@@ -37,11 +38,13 @@ afterEach(() => coordination.close())
 
 async function start(properties: Properties = {}, nowMs = () => env.clock.nowMs()): Promise<Setup> {
   const config = new BrokerConfig(properties)
+  const groupConfigs = new GroupConfigs(session, config, silentLogger)
   const topicChanges: Setup['topicChanges'] = []
   const brokerChanges: string[] = []
   const admin = new ConfigAdmin({
     session,
     config,
+    groupConfigs,
     brokerId: BROKER_ID,
     clock: { ...env.clock, nowMs },
     logger: silentLogger,

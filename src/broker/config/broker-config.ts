@@ -36,7 +36,7 @@ export const DEVELOPMENT_DEFAULTS: Properties = {
 }
 
 /** Strongest first, as in DescribeConfigs. */
-export type ConfigSource = 'topic' | 'dynamic-broker' | 'dynamic-default' | 'static' | 'default'
+export type ConfigSource = 'topic' | 'group' | 'dynamic-broker' | 'dynamic-default' | 'static' | 'default'
 
 export interface ConfigSynonym {
   readonly name: string

@@ -20,7 +20,7 @@ import {
 import type { ConfigFault, ConfigOperation } from './alter-configs.ts'
 import { validateTopicConfigs } from './broker-config.ts'
 import type { BrokerConfig, Properties } from './broker-config.ts'
-import { brokerKey, topicKey } from './config-keys.ts'
+import { brokerKey, groupKey, topicKey } from './config-keys.ts'
 import type { BrokerKey } from './config-keys.ts'
 import {
   CLUSTER_DEFAULT,
@@ -33,11 +33,12 @@ import {
   entityPath,
 } from './config-znodes.ts'
 import type { ConfigEntityType } from './config-znodes.ts'
+import type { GroupConfigs } from './group-configs.ts'
 import { topicNameFault } from '../topic-names.ts'
-import { describeBroker, describeClusterDefault, describeTopic } from './describe-configs.ts'
+import { describeBroker, describeClusterDefault, describeGroup, describeTopic } from './describe-configs.ts'
 
 /** Kafka's ConfigResource.Type ids. */
-export const ResourceType = { TOPIC: 2, BROKER: 4, BROKER_LOGGER: 8, CLIENT_METRICS: 16 } as const
+export const ResourceType = { TOPIC: 2, BROKER: 4, BROKER_LOGGER: 8, CLIENT_METRICS: 16, GROUP: 32 } as const
 
 export interface ConfigAdminOptions {
   readonly session: CoordinationSession
@@ -45,6 +46,7 @@ export interface ConfigAdminOptions {
   readonly brokerId: number
   readonly clock: Clock
   readonly logger: Logger
+  readonly groupConfigs: GroupConfigs
   readonly topicExists: (topic: string) => boolean
   /** A topic's settings have been read here, perhaps before the topic itself was heard of: they are to be kept current. */
   readonly holdsTopicConfig: (topic: string) => boolean
@@ -94,6 +96,7 @@ export class ConfigAdmin {
     this.#lastChange = Math.max(-1, ...names.map(sequenceOf))
     await this.#applyBrokerEntity(CLUSTER_DEFAULT)
     await this.#applyBrokerEntity(String(this.#options.brokerId))
+    await this.#options.groupConfigs.start()
     await this.#enqueue(() => this.#applyChanges())
   }
 
@@ -127,6 +130,9 @@ export class ConfigAdmin {
       } else if (resourceType === ResourceType.BROKER) {
         const describe = resourceName === '' ? describeClusterDefault : describeBroker
         results.push({ ...result, configs: describe(config, options) })
+      } else if (resourceType === ResourceType.GROUP) {
+        const overrides = await this.#options.groupConfigs.read(resourceName)
+        results.push({ ...result, configs: describeGroup(config, overrides, options) })
       } else {
         // Loggers: there are none that could be set.
         results.push(result)
@@ -176,6 +182,8 @@ export class ConfigAdmin {
       case ResourceType.BROKER_LOGGER:
         if (resourceName === '') return fault(ErrorCode.INVALID_REQUEST, 'Broker id must not be empty')
         return this.#checkBrokerName(resourceName, '')
+      case ResourceType.GROUP:
+        return resourceName === '' ? fault(ErrorCode.INVALID_REQUEST, 'Group name must not be empty') : null
       default:
         return fault(ErrorCode.INVALID_REQUEST, `Unsupported resource type: ${resourceType}`)
     }
@@ -200,6 +208,8 @@ export class ConfigAdmin {
         return this.#alterTopic(change, validateOnly)
       case ResourceType.BROKER:
         return this.#alterBroker(change, validateOnly)
+      case ResourceType.GROUP:
+        return this.#alterGroup(change, validateOnly)
       case ResourceType.BROKER_LOGGER:
         if (change.replace) break
         return (
@@ -247,6 +257,25 @@ export class ConfigAdmin {
     return null
   }
 
+  /** Whether the group exists does not matter, as in Kafka. */
+  async #alterGroup(change: ResourceChange, validateOnly: boolean): Promise<ConfigFault | null> {
+    const { groupConfigs } = this.#options
+    const groupId = change.resourceName
+    const current = change.replace || groupId === '' ? {} : await groupConfigs.read(groupId)
+    const next = applyOperations(current, change.operations, groupKey)
+    if (next.fault !== null) return next.fault
+    const refused = groupConfigs.check(groupId, next.properties)
+    if (refused !== null) return refused
+    if (!validateOnly) await groupConfigs.write(groupId, next.properties, await this.#controllerStays())
+    return null
+  }
+
+  /** What goes with every change: it is made under the eye of the controller that there is. */
+  async #controllerStays(): Promise<CoordinationOperation[]> {
+    const controller = await this.#options.session.exists(CONTROLLER_PATH)
+    return controller === null ? [] : [{ type: 'check', path: CONTROLLER_PATH, version: controller.version }]
+  }
+
   async #read(type: ConfigEntityType, name: string): Promise<Properties> {
     try {
       return decodeEntity((await this.#options.session.get(entityPath(type, name))).data)
@@ -261,9 +290,7 @@ export class ConfigAdmin {
     const { session } = this.#options
     const path = entityPath(type, name)
     const data = encodeEntity(properties)
-    const controller = await session.exists(CONTROLLER_PATH)
-    const check: CoordinationOperation[] =
-      controller === null ? [] : [{ type: 'check', path: CONTROLLER_PATH, version: controller.version }]
+    const check = await this.#controllerStays()
     const exists = (await session.exists(path)) !== null
     // One multi, so that nothing is ever written that nobody is told of.
     const change: CoordinationOperation = {

@@ -9,10 +9,10 @@ import {
   topicKeys,
   zookeeperKeys,
 } from './keys-broker.ts'
-import { groupKeys, logKeys, topicLevelKeys, transactionKeys } from './keys-log.ts'
+import { groupKeys, groupLevelKeys, logKeys, topicLevelKeys, transactionKeys } from './keys-log.ts'
 import { securityKeys } from './keys-security.ts'
 
-export { topicLevelKeys }
+export { groupLevelKeys, topicLevelKeys }
 
 /** Broker keys by area, as the documentation lists them. */
 export const brokerKeyAreas = {
@@ -135,4 +135,8 @@ export function brokerKey(name: string): AnyConfigKey | undefined {
 
 export function topicKey(name: string): AnyConfigKey | undefined {
   return Object.hasOwn(topicLevelKeys, name) ? topicLevelKeys[name as TopicKey] : undefined
+}
+
+export function groupKey(name: string): AnyConfigKey | undefined {
+  return Object.hasOwn(groupLevelKeys, name) ? groupLevelKeys[name as keyof typeof groupLevelKeys] : undefined
 }

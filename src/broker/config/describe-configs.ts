@@ -5,6 +5,8 @@ import {
   brokerKey,
   brokerKeys,
   dynamicOnlyKeyNames,
+  groupKey,
+  groupLevelKeys,
   listenerBaseName,
   topicKey,
   topicLevelKeys,
@@ -23,6 +25,7 @@ export const SOURCE_IDS: Record<ConfigSource, number> = {
   'dynamic-default': 3,
   static: 4,
   default: 5,
+  group: 8,
 }
 
 /** Kafka's DescribeConfigsResponse.ConfigType ids; 0 is unknown. */
@@ -99,6 +102,20 @@ export function describeClusterDefault(config: BrokerConfig, options: DescribeOp
       synonyms,
       options,
     })
+  })
+}
+
+/** What is set for a group, and where nothing is, what holds for all of them (of the consumer protocol). */
+export function describeGroup(
+  config: BrokerConfig,
+  overrides: Properties,
+  options: DescribeOptions,
+): DescribedConfig[] {
+  return wanted(new Set(Object.keys(groupLevelKeys)), options).map((name) => {
+    const own = overrides[name]
+    const value = own ?? String(config.get(`group.${name}` as BrokerKey))
+    const synonyms = [{ name, value, source: own === undefined ? 'default' : 'group' } as const]
+    return entry(name, { key: groupKey(name), value, readOnly: false, synonyms, options })
   })
 }
 

@@ -228,6 +228,18 @@ export const transactionKeys = {
 /** `partition:broker`, or `*` for all. */
 const replicaPattern = /^(\*|\d+:\d+)$/
 
+/** Of single groups of the consumer protocol. What they do not set is that of `group.` and their name. */
+export const groupLevelKeys = {
+  'consumer.session.timeout.ms': int(45000, 'A silent member of this group is gone after this.', { min: 1 }),
+  'consumer.heartbeat.interval.ms': int(
+    5000,
+    'Time between heartbeats that members of this group are told.',
+    {
+      min: 1,
+    },
+  ),
+}
+
 export const topicLevelKeys = {
   'segment.bytes': int(1073741824, 'Size at which a new segment begins.', { min: 14 }),
   'segment.ms': long(604800000, 'Age at which a new segment begins.', { min: 1 }),

@@ -1,5 +1,5 @@
 /**
- * DescribeConfigs 0-4: settings of topics and of this broker, with their sources. v1 brings synonyms, v3 types and
+ * DescribeConfigs 0-4: settings of topics, of groups and of this broker, with their sources. v1 brings synonyms, v3 types and
  * documentation. Broker loggers (type 8) are answered with an empty list: there is one log, and its level is a flag.
  */
 import type {

@@ -1,5 +1,5 @@
 /**
- * AlterConfigs 0-2: makes the given settings the whole of what a topic or this broker sets itself. Old: clients use
+ * AlterConfigs 0-2: makes the given settings the whole of what a topic, a group or this broker sets itself. Old: clients use
  * IncrementalAlterConfigs (KIP-339).
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'

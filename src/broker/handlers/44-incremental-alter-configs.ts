@@ -1,6 +1,6 @@
 /**
- * IncrementalAlterConfigs 0-1 (KIP-339): sets, deletes, appends to or subtracts from single settings of topics, of this
- * broker, or (with an empty name) of all brokers.
+ * IncrementalAlterConfigs 0-1 (KIP-339): sets, deletes, appends to or subtracts from single settings of topics, of groups,
+ * of this broker, or (with an empty name) of all brokers.
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type {

@@ -1,6 +1,14 @@
 /** Settings and limits of the group coordinator. */
 import type { MigrationPolicy } from './consumer/migration.ts'
 
+/** Settings of one group, where they differ from the broker's. */
+export interface GroupSettings {
+  /** consumer.session.timeout.ms */
+  readonly consumerSessionTimeoutMs?: number
+  /** consumer.heartbeat.interval.ms */
+  readonly consumerHeartbeatIntervalMs?: number
+}
+
 export interface GroupCoordinatorConfig {
   /** group.min.session.timeout.ms */
   readonly groupMinSessionTimeoutMs: number
@@ -32,6 +40,8 @@ export interface GroupCoordinatorConfig {
   readonly consumerGroupMigrationPolicy: MigrationPolicy
   /** group.consumer.regex.refresh.interval.ms */
   readonly consumerGroupRegexRefreshIntervalMs: number
+  /** What is set for one group alone (KIP-848's group configurations); undefined: nothing. */
+  readonly ofGroup: (groupId: string) => GroupSettings | undefined
   /** Requests that wait while one group's records are stored. Reached: COORDINATOR_LOAD_IN_PROGRESS. */
   readonly maxWaitingRequests: number
   /** Member ids handed out in one group and not used yet. Reached: GROUP_MAX_SIZE_REACHED. */
@@ -57,6 +67,7 @@ export const DEFAULT_GROUP_COORDINATOR_CONFIG: GroupCoordinatorConfig = {
   consumerGroupAssignors: ['uniform', 'range'],
   consumerGroupMigrationPolicy: 'bidirectional',
   consumerGroupRegexRefreshIntervalMs: 600_000,
+  ofGroup: () => undefined,
   maxWaitingRequests: 10_000,
   maxPendingMembers: 10_000,
   maxGroups: 1_000_000,
@@ -73,3 +84,13 @@ export const MAX_TOMBSTONE_BATCH_BYTES = 256 * 1024
 
 /** The protocol type of Kafka's consumers: the coordinator knows how to read which topics they subscribe to. */
 export const CONSUMER_PROTOCOL_TYPE = 'consumer'
+
+/** A silent member of this consumer group is gone after this. */
+export function consumerSessionTimeoutMs(config: GroupCoordinatorConfig, groupId: string): number {
+  return config.ofGroup(groupId)?.consumerSessionTimeoutMs ?? config.consumerGroupSessionTimeoutMs
+}
+
+/** What the members of this consumer group are told. */
+export function consumerHeartbeatIntervalMs(config: GroupCoordinatorConfig, groupId: string): number {
+  return config.ofGroup(groupId)?.consumerHeartbeatIntervalMs ?? config.consumerGroupHeartbeatIntervalMs
+}

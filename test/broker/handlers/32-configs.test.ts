@@ -3,6 +3,9 @@ import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { describeConfigsApi } from '../../../src/protocol/messages/32-describe-configs.ts'
 import { alterConfigsApi } from '../../../src/protocol/messages/33-alter-configs.ts'
 import { incrementalAlterConfigsApi } from '../../../src/protocol/messages/44-incremental-alter-configs.ts'
+import { consumerGroupHeartbeatApi } from '../../../src/protocol/messages/68-consumer-group-heartbeat.ts'
+import { findCoordinatorApi } from '../../../src/protocol/messages/10-find-coordinator.ts'
+import { eventually } from '../eventually.ts'
 import { useBroker } from '../use-broker.ts'
 import { alterTopic, batchOf, createTopic, offsetAt, produce } from '../requests.ts'
 
@@ -13,6 +16,7 @@ const broker = useBroker({
 
 const TOPIC = 2
 const BROKER = 4
+const GROUP = 32
 const [SET, DELETE, APPEND, SUBTRACT] = [0, 1, 2, 3]
 
 async function describeOne(resourceType: number, resourceName: string, name: string) {
@@ -131,4 +135,32 @@ test('settings of another broker and of unknown kinds are refused', async () => 
   expect((await change(99, '1', { name, value: '100' })).errorCode).toBe(ErrorCode.INVALID_REQUEST)
   const readOnly = await change(BROKER, '1', { name: 'socket.request.max.bytes', value: '100' })
   expect(readOnly.errorCode).toBe(ErrorCode.INVALID_REQUEST)
+})
+
+test('a setting of a group is what its members are told when the change is answered', async () => {
+  const told = async (groupId: string) => {
+    const request = {
+      groupId,
+      memberId: 'm',
+      memberEpoch: 0,
+      rebalanceTimeoutMs: 1000,
+      subscribedTopicNames: ['t'],
+    }
+    const { errorCode, heartbeatIntervalMs } = await broker.client.request(consumerGroupHeartbeatApi, 0, {
+      ...request,
+      topicPartitions: [],
+    })
+    expect(errorCode).toBe(ErrorCode.NONE)
+    return heartbeatIntervalMs
+  }
+  const name = 'consumer.heartbeat.interval.ms'
+  expect((await change(GROUP, 'readers', { name, value: '7000' })).errorCode).toBe(ErrorCode.NONE)
+  expect(await describeOne(GROUP, 'readers', name)).toMatchObject({ name, value: '7000', configSource: 8 })
+  await eventually(
+    () => broker.client.request(findCoordinatorApi, 1, { key: 'readers', keyType: 0 }),
+    ({ errorCode }) => errorCode === ErrorCode.NONE,
+  )
+  expect(await told('readers')).toBe(7000)
+  expect((await change(GROUP, 'readers', { name, value: null, configOperation: DELETE })).errorCode).toBe(0)
+  expect(await told('readers')).toBe(5000)
 })

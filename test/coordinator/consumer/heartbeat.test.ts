@@ -225,6 +225,36 @@ describe('deadlines', () => {
     expect(a.lastError).toBe(ErrorCode.UNKNOWN_MEMBER_ID)
   })
 
+  it('a group may have times of its own, which its members are told, and have at the coordinator', () => {
+    const settings = { consumerSessionTimeoutMs: 20_000, consumerHeartbeatIntervalMs: 7_000 }
+    let own: typeof settings | undefined = settings
+    const w = world({ config: { ofGroup: (groupId) => (groupId === GROUP ? own : undefined) } })
+    expect(joinAs(w, 'a').now.heartbeatIntervalMs).toBe(7_000)
+    expect(joinAs(w, 'b', { groupId: 'others' }).now.heartbeatIntervalMs).toBe(5_000)
+    w.time.advance(20_000)
+    expect(describeGroup(w).members).toEqual([])
+    expect(w.groups.describeConsumerGroup('others').members).toHaveLength(1)
+    const again = joinAs(w, 'a').now
+    own = undefined
+    const { heartbeatIntervalMs } = send(w, { memberId: 'a', memberEpoch: again.memberEpoch }).now
+    expect(heartbeatIntervalMs).toBe(5_000)
+    w.time.advance(44_000)
+    expect(describeGroup(w).members).toHaveLength(1)
+    w.time.advance(1_000)
+    expect(describeGroup(w).members).toEqual([])
+  })
+
+  it('a group that is loaded has its own session, too', () => {
+    const first = world()
+    joinAs(first, 'a')
+    const config = { ofGroup: () => ({ consumerSessionTimeoutMs: 20_000 }) }
+    const w = world({ log: first.log, time: first.time, config })
+    w.time.advance(19_000)
+    expect(describeGroup(w).members).toHaveLength(1)
+    w.time.advance(1_000)
+    expect(describeGroup(w).members).toEqual([])
+  })
+
   it('a member that does not give back within its rebalance timeout is gone, though it is not silent', () => {
     const w = world()
     const a = new Consumer(w, 'a', { rebalanceTimeoutMs: 20_000 }).join().beat()

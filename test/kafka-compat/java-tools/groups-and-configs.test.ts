@@ -180,6 +180,25 @@ describe('kafka-configs', () => {
     expect(all).toMatch(/num.partitions=1 /)
   })
 
+  test('sets, shows and deletes the configuration of a group', async () => {
+    const ofGroup = ['--entity-type', 'groups', '--entity-name', 'readers']
+    await configs('--alter', ...ofGroup, '--add-config', 'consumer.session.timeout.ms=50000')
+    await eventually('the value is there', async () => {
+      return (await configs('--describe', ...ofGroup)).includes('consumer.session.timeout.ms=50000')
+    })
+    const all = await configs('--describe', '--all', ...ofGroup)
+    expect(all).toMatch(/consumer.session.timeout.ms=50000 .*GROUP_CONFIG:consumer.session.timeout.ms=50000/)
+    expect(all).toMatch(/consumer.heartbeat.interval.ms=5000 /)
+    const args = ['--alter', ...ofGroup, '--add-config', 'consumer.session.timeout.ms=1']
+    const { code, stderr } = await tools.run('kafka-configs', [...at, ...args])
+    expect(code).toBe(1)
+    expect(stderr).toContain('group.consumer.min.session.timeout.ms')
+    await configs('--alter', ...ofGroup, '--delete-config', 'consumer.session.timeout.ms')
+    await eventually('the value is gone', async () => {
+      return !(await configs('--describe', ...ofGroup)).includes('consumer.session.timeout.ms=50000')
+    })
+  })
+
   test('sets, shows and deletes the configuration of one broker and of all', async () => {
     const ofAll = ['--entity-type', 'brokers', '--entity-default']
     await configs('--alter', ...ofAll, '--add-config', 'message.max.bytes=2000000')

@@ -7,6 +7,7 @@ import type {
   ConsumerGroupHeartbeatRequest,
   ConsumerGroupHeartbeatResponse,
 } from '../../../protocol/messages/68-consumer-group-heartbeat.ts'
+import { consumerHeartbeatIntervalMs, consumerSessionTimeoutMs } from '../config.ts'
 import { assignAndReconcile, nextEpoch, noteDetails } from './advance.ts'
 import { assignmentOf, sameAssignment, toTopicPartitions } from './assignment.ts'
 import { checkSize, identify } from './checks.ts'
@@ -130,7 +131,7 @@ function answer(
     errorCode: ErrorCode.NONE,
     memberId: member.memberId,
     memberEpoch: member.memberEpoch,
-    heartbeatIntervalMs: config.consumerGroupHeartbeatIntervalMs,
+    heartbeatIntervalMs: consumerHeartbeatIntervalMs(config, call.groupId),
     assignment: told ? { topicPartitions: toTopicPartitions(member.assigned) } : null,
   }
 }
@@ -142,7 +143,7 @@ function keepAlive(
   context: Context,
 ): void {
   const deadlines = group.deadlinesOf(member.memberId)
-  deadlines.sessionMs = context.nowMs + context.config.consumerGroupSessionTimeoutMs
+  deadlines.sessionMs = context.nowMs + consumerSessionTimeoutMs(context.config, group.groupId)
   deadlines.joinMs = deadlines.syncMs = Infinity
   const revokes = member.state === 'UNREVOKED_PARTITIONS'
   const isNews = before.state !== member.state || before.memberEpoch !== member.memberEpoch

@@ -2,6 +2,7 @@
  * Members go: by their own word, because they were silent for too long, or by an administrator's LeaveGroup. When nobody is
  * left who speaks the consumer protocol the group becomes a classic one. Source: GroupMetadataManager.java (4.1).
  */
+import { consumerSessionTimeoutMs } from '../config.ts'
 import { knownMember } from './checks.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { nothingMore } from './context.ts'
@@ -79,9 +80,10 @@ function abandonedRegexes(group: ConsumerGroup, members: readonly ConsumerMember
 
 /** After a load every member has a whole session, and whoever is to give back its whole time for it. */
 export function restoreDeadlines(group: ConsumerGroup, turn: Pick<Context, 'config' | 'nowMs'>): void {
+  const sessionMs = turn.nowMs + consumerSessionTimeoutMs(turn.config, group.groupId)
   for (const member of group.members.values()) {
     const deadlines = group.deadlinesOf(member.memberId)
-    deadlines.sessionMs = turn.nowMs + turn.config.consumerGroupSessionTimeoutMs
+    deadlines.sessionMs = sessionMs
     if (member.state !== 'UNREVOKED_PARTITIONS') continue
     deadlines.rebalanceMs = turn.nowMs + member.rebalanceTimeoutMs
     deadlines.rebalanceEpoch = member.memberEpoch
