@@ -25,7 +25,7 @@ import { RequestBatch, introduce } from './request-batch.ts'
 import type { Term } from './term.ts'
 import { TopicDeletion } from './topic-deletion.ts'
 import { TopicEvents } from './topic-events.ts'
-import { FEATURE_PATH, encodeFeatures, hasFeatures } from './znodes.ts'
+import { BROKER_IDS_PATH, FEATURE_PATH, decodeDealtWith, encodeFeatures, hasFeatures } from './znodes.ts'
 
 export class ActiveController implements Term {
   readonly brokerId: number
@@ -110,11 +110,13 @@ export class ActiveController implements Term {
       epoch: this.epoch,
       topics: state.topics.size,
     })
-    await leaveOutReturned(this, writtenZxids)
+    const left = await readNode(session, BROKER_IDS_PATH)
+    await leaveOutReturned(this, writtenZxids, decodeDealtWith(left?.data ?? null))
     // Kafka tells them of no topic yet. But one that has just started, and knows of none, would answer its clients so.
     const brokers = new Set(state.brokers.keys())
     introduce(state, channels, brokers)
     await this.#brokers.bringOnline(brokers)
+    await this.#brokers.leaveDealtWith()
     await this.reassignments.reassignByZnode()
     await this.reassignments.resume()
     await this.deletion.resume()

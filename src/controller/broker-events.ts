@@ -11,6 +11,7 @@ import type { Reassignments } from './reassignments.ts'
 import { RequestBatch, introduce } from './request-batch.ts'
 import type { Term } from './term.ts'
 import type { TopicDeletion } from './topic-deletion.ts'
+import { BROKER_IDS_PATH, encodeDealtWith } from './znodes.ts'
 
 export interface BrokerEventParts {
   readonly deletion: TopicDeletion
@@ -67,8 +68,21 @@ export class BrokerEvents {
       return known?.epoch === broker.epoch && JSON.stringify(known) !== JSON.stringify(broker)
     })
     for (const broker of moved) state.brokers.set(broker.id, broker)
-    if (came.length > 0) await this.#started(came)
-    else if (moved.length > 0) introduce(state, channels, new Set())
+    if (came.length > 0) {
+      await this.#started(came)
+      await this.leaveDealtWith()
+    } else if (moved.length > 0) introduce(state, channels, new Set())
+  }
+
+  /**
+   * Leaves to the next controller which registrations have been dealt with. By the partitions' states alone it could not tell: we
+   * may have written one after a broker had come back and before we heard of it.
+   */
+  async leaveDealtWith(): Promise<void> {
+    const { state, writes, epoch } = this.#term
+    const brokerEpochs = new Map([...state.brokers.values()].map((broker) => [broker.id, broker.epoch]))
+    const data = encodeDealtWith({ controllerEpoch: epoch, brokerEpochs })
+    await writes.multi([{ type: 'set', path: BROKER_IDS_PATH, data }])
   }
 
   async #failed(brokers: readonly BrokerInfo[]): Promise<void> {

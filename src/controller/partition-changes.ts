@@ -8,7 +8,7 @@ import type { DecidedPartition } from './fenced-writes.ts'
 import { readTopicSetting } from './read-cluster.ts'
 import type { RequestBatch } from './request-batch.ts'
 import type { Term } from './term.ts'
-import type { PartitionStateZnode } from './znodes.ts'
+import type { DealtWith, PartitionStateZnode } from './znodes.ts'
 
 const UNCLEAN_ELECTION = 'unclean.leader.election.enable'
 
@@ -81,13 +81,20 @@ export async function settlePartitions(
 
 /**
  * At the beginning of a term: a broker whose registration is younger than a partition's state (`writtenZxids`) has come back
- * since, and no controller has dealt with that.
+ * since, and no controller has dealt with that; nor has one with a registration that the controller before us, if it was one of
+ * ours, has not left as `dealtWith`, though it may have written the state later.
  */
 export async function leaveOutReturned(
   term: Term,
   writtenZxids: ReadonlyMap<PartitionRef, number>,
+  dealtWith: DealtWith | null,
 ): Promise<void> {
   const { state, epoch } = term
+  const known = dealtWith?.controllerEpoch === epoch - 1 ? dealtWith.brokerEpochs : null
+  const hasReturnedSince = (replica: number, zxid: number): boolean => {
+    const brokerEpoch = state.brokers.get(replica)?.epoch ?? -1
+    return brokerEpoch > zxid || (brokerEpoch >= 0 && known !== null && known.get(replica) !== brokerEpoch)
+  }
   const decided: DecidedPartition[] = []
   for (const [ref, writtenZxid] of writtenZxids) {
     const current = leadershipOf(ref)
@@ -97,7 +104,7 @@ export async function leaveOutReturned(
       {
         assigned: replicasOf(ref),
         isOnline: (replica) => state.isOnline(ref, replica),
-        hasReturned: (replica) => (state.brokers.get(replica)?.epoch ?? -1) > writtenZxid,
+        hasReturned: (replica) => hasReturnedSince(replica, writtenZxid),
       },
       epoch,
     )

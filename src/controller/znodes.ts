@@ -194,6 +194,26 @@ export function decodeController(data: Buffer | null): number | null {
   return typeof value?.brokerid === 'number' ? value.brokerid : null
 }
 
+/** What a controller has left behind: its epoch, and the registrations (czxid by id) that it has dealt with. */
+export interface DealtWith {
+  readonly controllerEpoch: number
+  readonly brokerEpochs: ReadonlyMap<number, number>
+}
+
+/** Data of `/brokers/ids`, of which Kafka reads the children alone: it leaves there what it finds, and writes nothing. */
+export function encodeDealtWith({ controllerEpoch, brokerEpochs }: DealtWith): Buffer {
+  return json({ controller_epoch: controllerEpoch, broker_epochs: Object.fromEntries(brokerEpochs) })
+}
+
+/** null where no controller of ours has left any. */
+export function decodeDealtWith(data: Buffer | null): DealtWith | null {
+  const value = parse(data)
+  const { controller_epoch: controllerEpoch, broker_epochs: epochs } = value ?? {}
+  if (typeof controllerEpoch !== 'number' || !isObject(epochs)) return null
+  const known = Object.entries(epochs).map(([id, epoch]): [number, number] => [Number(id), Number(epoch)])
+  return { controllerEpoch, brokerEpochs: new Map(known) }
+}
+
 /** `/log_dir_event_notification/log_dir_event_<sequence>`, version 1. Event 1: a log directory has failed. */
 export function encodeLogDirEvent(brokerId: number): Buffer {
   return json({ version: 1, broker: brokerId, event: 1 })

@@ -123,6 +123,36 @@ describe('when a broker comes', () => {
     expect(told(two, 't')).toMatchObject({ leader: 1, leaderEpoch: 1 })
   })
 
+  test('one that came back while a state was written, by a controller that dies before it hears of it, is not in sync', async () => {
+    const cluster = await clusterOf(1, 2, 3)
+    await cluster.createTopic('t', [3, 2, 1])
+    const one = cluster.controller
+    const { session, metadata, controller } = one
+    expect(one.id).toBe(1)
+    let bounced = (): void => undefined
+    const hasBounced = new Promise<void>((resolve) => (bounced = resolve))
+    const multi = session.multi.bind(session)
+    session.multi = async (operations) => {
+      await hasBounced
+      const results = await multi(operations)
+      await session.close()
+      return results
+    }
+    const withoutOne = { partitionIndex: 0, leaderEpoch: 0, partitionEpoch: 0, newIsr: [3, 2] }
+    const request = { brokerId: 3, brokerEpoch: metadata.broker(3)!.epoch, leaderRecoveryState: 0 }
+    const topics = [{ topicName: 't', topicId: metadata.topic('t')!.topicId, partitions: [withoutOne] }]
+    const asked = controller.alterPartition({ ...request, topics } as never, 2)
+    await cluster.bounceBroker(2)
+    one.refuse()
+    bounced()
+    await cluster.until(Promise.allSettled([asked]))
+    await cluster.until(controller.stop())
+    cluster.brokers.delete(1)
+    await cluster.scheduler.settle()
+    expect(cluster.controller.id).toBe(3)
+    expect(await cluster.stateOf('t')).toMatchObject({ leader: 3, isr: [3], controllerEpoch: 2 })
+  })
+
   test('one that moves to another address is told to all, with its old epoch', async () => {
     const cluster = await clusterOf(1, 2)
     const two = cluster.brokers.get(2)!

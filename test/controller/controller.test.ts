@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { tellOfFailedLogDir } from '../../src/controller/log-dir-events.ts'
 import { generateBrokerId, prepareCluster, registerBroker } from '../../src/controller/registration.ts'
-import { INITIAL_PATHS } from '../../src/controller/znodes.ts'
+import { BROKER_IDS_PATH, INITIAL_PATHS } from '../../src/controller/znodes.ts'
 import { ZERO_UUID } from '../../src/protocol/schema.ts'
 import { SimCluster, newTopic, type SimBroker } from './cluster.ts'
 
@@ -12,7 +12,8 @@ test('a first broker makes the znodes that Kafka makes, registers, and becomes t
   const broker = await cluster.addBroker(1)
   const { session } = broker
   const read = async (path: string) => cluster.until(session.get(path))
-  for (const path of INITIAL_PATHS) expect((await read(path)).data).toBeNull()
+  const empty = INITIAL_PATHS.filter((path) => path !== BROKER_IDS_PATH)
+  for (const path of empty) expect((await read(path)).data).toBeNull()
   expect(json((await read('/cluster/id')).data)).toEqual({ version: '1', id: 'AAAAAAAAAAAAAAAAAAAAAQ' })
   expect(json((await read('/controller')).data)).toMatchObject({
     version: 2,
@@ -22,6 +23,8 @@ test('a first broker makes the znodes that Kafka makes, registers, and becomes t
   const epoch = await read('/controller_epoch')
   expect([epoch.data!.toString(), epoch.stat.version]).toEqual(['1', 1])
   const registration = await read('/brokers/ids/1')
+  const dealtWith = { controller_epoch: 1, broker_epochs: { 1: registration.stat.czxid } }
+  expect(json((await read(BROKER_IDS_PATH)).data)).toEqual(dealtWith)
   expect(registration.stat.version).toBe(1)
   expect(json(registration.data)).toEqual({
     version: 5,
