@@ -6,7 +6,7 @@ import { ProducerState } from '../../src/log/producer-state.ts'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from '../../src/log/producer-snapshot.ts'
 import { buildBatch } from '../../src/protocol/record-batch.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
-import { append, openLogs, type BatchShape } from './log-fixture.ts'
+import { append, openLogs, readAll, type BatchShape } from './log-fixture.ts'
 
 function simDisk(): SimDisk {
   return new SimDisk({ random: new SeededRandom(1) })
@@ -42,6 +42,58 @@ describe('an idempotent producer', () => {
     expect(append(log, produced(5))).toMatchObject({ error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER })
     expect(append(log, produced(0))).toMatchObject({ error: 0, firstOffset: 2 })
     expect(append(log, produced(2147483646))).toMatchObject({ duplicate: true, firstOffset: 0 })
+  })
+
+  it('may wrap in the midst of a batch, which is known again when it is sent again', () => {
+    const log = openLogs({ disk: simDisk() }).log()
+    const wrapping = produced(2147483646, { values: ['a', 'b', 'c'] })
+    expect(append(log, wrapping)).toMatchObject({ error: 0, firstOffset: 0 })
+    expect(append(log, wrapping)).toMatchObject({ duplicate: true, firstOffset: 0, lastOffset: 2 })
+    expect(append(log, produced(2))).toMatchObject({ error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER })
+    expect(append(log, produced(1))).toMatchObject({ error: 0, firstOffset: 3 })
+  })
+
+  it('has no epoch behind 32767', () => {
+    const log = openLogs({ disk: simDisk() }).log()
+    append(log, produced(0, { producerEpoch: 32_767 }))
+    expect(append(log, produced(0, { producerEpoch: 0 }))).toMatchObject({
+      error: ErrorCode.INVALID_PRODUCER_EPOCH,
+    })
+    expect(append(log, produced(2, { producerEpoch: 32_767 }))).toMatchObject({ error: 0 })
+  })
+
+  it('is known when all of its records are deleted, until a restart finds nothing of it', async () => {
+    const disk = simDisk()
+    const { log, manager } = openLogs({ disk })
+    append(log(), produced(0))
+    log().raiseLogStart(2, 2)
+    expect(append(log(), produced(0))).toMatchObject({ duplicate: true, firstOffset: 0 })
+    expect(append(log(), produced(4))).toMatchObject({ error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER })
+    await manager.stop()
+    expect(append(openLogs({ disk }).log(), produced(4))).toMatchObject({ error: 0, firstOffset: 2 })
+  })
+
+  it('is forgotten by a restart when it was idle for producer.id.expiration.ms', async () => {
+    const disk = simDisk()
+    const first = openLogs({ disk })
+    append(first.log(), produced(0))
+    append(first.log(), 'others write on')
+    await first.manager.stop()
+    await first.time.advance(86_400_001)
+    const again = openLogs({ disk, time: first.time }).log()
+    expect([...again.producers()]).toEqual([])
+    expect(append(again, produced(4))).toMatchObject({ error: 0 })
+  })
+
+  it('has its last five batches known by the replica that leads next', () => {
+    const [leader, next] = [openLogs({ disk: simDisk() }).log(), openLogs({ disk: simDisk() }).log()]
+    for (let i = 0; i < 7; i++) append(leader, produced(2 * i))
+    next.appendAsFollower(readAll(leader))
+    for (let i = 2; i < 7; i++) {
+      expect(append(next, produced(2 * i))).toMatchObject({ duplicate: true, firstOffset: 2 * i })
+    }
+    expect(append(next, produced(2))).toMatchObject({ error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER })
+    expect(append(next, produced(14))).toMatchObject({ error: 0, firstOffset: 14 })
   })
 
   it('is fenced by a newer epoch, which begins at sequence 0', () => {
