@@ -79,7 +79,9 @@ export const plantedBugs = {
     ],
   },
   'a broker that came back unseen is believed to have everything': {
-    'src/controller/active-controller.ts': [['    await leaveOutReturned(this, writtenZxids)\n', '']],
+    'src/controller/active-controller.ts': [
+      ['    await leaveOutReturned(this, writtenZxids, decodeDealtWith(left?.data ?? null))\n', ''],
+    ],
   },
   'a replica joins the in-sync set before it has what is committed': {
     'src/replication/in-sync-set.ts': [
