@@ -19,6 +19,8 @@ export class FollowerState {
   #lastFetchMs = -Infinity
   /** Its latest fetch in this leader epoch. */
   lastHeardMs = -Infinity
+  /** How often it has fetched. */
+  fetches = 0
 
   /** A member of the in-sync set gets the whole lag time to show itself; others have never been caught up. */
   constructor(brokerId: number, isInSync: boolean, nowMs: number) {
@@ -43,6 +45,7 @@ export class FollowerState {
     else if (fetchOffset >= this.#leaderEndAtLastFetch)
       this.lastCaughtUpMs = Math.max(this.lastCaughtUpMs, this.#lastFetchMs)
     this.lastHeardMs = nowMs
+    this.fetches++
     this.logEndOffset = fetchOffset
     this.logStartOffset = logStartOffset
     this.#leaderEndAtLastFetch = Math.max(this.#leaderEndAtLastFetch, leaderEndOffset)

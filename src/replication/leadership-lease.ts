@@ -68,12 +68,8 @@ export class LeadershipLease {
 
   /** Without a sound session: within this time followers must have been heard. */
   get followersWithinMs(): number | null {
-    return this.#parts.isSessionSound() ? null : this.silenceMs
-  }
-
-  /** A follower that has not been heard for this time may follow another leader. */
-  get silenceMs(): number {
-    const { sessionTimeoutMs, fetchWaitMaxMs } = this.#parts
+    const { sessionTimeoutMs, fetchWaitMaxMs, isSessionSound } = this.#parts
+    if (isSessionSound()) return null
     return Math.max(fetchWaitMaxMs() * FETCHES_PER_SILENCE, sessionTimeoutMs() * SESSIONS_PER_SILENCE)
   }
 

@@ -10,6 +10,7 @@ import {
   type InSyncSet,
   type PendingIsr,
 } from './in-sync-set.ts'
+import { EndProof } from './end-proof.ts'
 import type { PartitionState } from './types.ts'
 
 /** What the partitions of a broker share. */
@@ -28,6 +29,7 @@ export class Leadership {
   readonly epochStartOffset: number
   readonly #host: LeadershipHost
   readonly #replicationFactor: number
+  readonly #endProof: EndProof
   #set: InSyncSet
 
   /** `before`: this broker led already; what it knows of its followers stays known. */
@@ -37,6 +39,7 @@ export class Leadership {
     this.epochStartOffset = logEndOffset
     this.#replicationFactor = state.replicas.length
     this.#set = { committed: state.isr, pending: null }
+    this.#endProof = new EndProof(clock)
     const nowMs = clock.monotonicMs()
     this.followers = state.replicas
       .filter((id) => id !== brokerId)
@@ -80,6 +83,17 @@ export class Leadership {
     return this.followers.every(({ brokerId, lastHeardMs }) => {
       return lastHeardMs >= sinceMs || !this.#set.committed.includes(brokerId)
     })
+  }
+
+  /**
+   * Whether it is sure that nothing lies at `offset`, which is above the log's end: somebody asks for it, who may have been told of
+   * it by a leader that has come after this one. If not, it may be when the question is asked again.
+   */
+  provesItsEnd(offset: number): boolean {
+    return this.#endProof.holds(
+      offset,
+      this.followers.filter(({ brokerId }) => this.#set.committed.includes(brokerId)),
+    )
   }
 
   /** Whether what has been replicated has been so often enough (KIP-497: by the maximal set). */

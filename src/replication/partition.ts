@@ -28,7 +28,7 @@ import { UncommittedBytes } from './uncommitted-bytes.ts'
 /** What the partitions of a broker share. */
 export interface PartitionHost extends LeadershipHost {
   readonly isrChanges: Pick<IsrChanges, 'submit'>
-  readonly lease: Pick<LeadershipLease, 'holds' | 'followersWithinMs' | 'silenceMs'>
+  readonly lease: Pick<LeadershipLease, 'holds' | 'followersWithinMs'>
   /** Whether followers that wait for records are told of the high watermark at once: consumers may read from them. */
   tellsHighWatermark(): boolean
 }
@@ -338,14 +338,10 @@ export class Partition implements FollowedPartition {
     return readLog(this.log, this, request)
   }
 
-  /**
-   * A consumer has been farther than this leader has, whom not all that could replace it follow: it is out of date, and a client
-   * that heard OFFSET_OUT_OF_RANGE of it would begin anew.
-   */
+  /** A consumer has been farther than this leader has: a client that heard OFFSET_OUT_OF_RANGE of it would begin anew. */
   #isOutrun({ fetchOffset }: ReadRequest): boolean {
     const leadership = this.#leadership
-    if (leadership === null || fetchOffset <= this.log.logEndOffset) return false
-    return !leadership.isFollowedByAll(this.#host.lease.silenceMs)
+    return leadership !== null && fetchOffset > this.log.logEndOffset && !leadership.provesItsEnd(fetchOffset)
   }
 
   /** What is told without reading. */

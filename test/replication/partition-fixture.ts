@@ -71,7 +71,7 @@ export class HandHost implements PartitionHost {
       void this.proposals.push({ proposal, answer }),
   }
   tellsFollowers = false
-  readonly lease = { holds: true, followersWithinMs: null as number | null, silenceMs: 100 }
+  readonly lease = { holds: true, followersWithinMs: null as number | null }
   tellsHighWatermark(): boolean {
     return this.tellsFollowers
   }

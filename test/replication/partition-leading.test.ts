@@ -391,16 +391,46 @@ describe('a leader that may have been replaced', () => {
     expect(partition.append(bytes, 'client', 1).error).toBe(ErrorCode.NONE)
   })
 
-  test('does not tell a consumer that has been farther than its log that there is nothing, unless all follow it', () => {
-    const world = three([BROKER, 2])
-    const { host, partition } = world
-    const consumed = (): number => partition.read(readOf({ fetchOffset: 9 })).error
-    expect(consumed()).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-    fetch(world, 2, 0)
-    expect(consumed()).toBe(ErrorCode.OFFSET_OUT_OF_RANGE)
-    host.nowMs = 101
-    expect(consumed()).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-    expect(partition.read(readOf()).error).toBe(ErrorCode.NONE)
+  describe('asked by a consumer for more than its log has', () => {
+    const consumed = ({ partition }: Three, fetchOffset = 9): number =>
+      partition.read(readOf({ fetchOffset })).error
+    const { NOT_LEADER_OR_FOLLOWER, OFFSET_OUT_OF_RANGE } = ErrorCode
+
+    test('does not say that there is nothing before all that could replace it have fetched twice', () => {
+      const world = three([BROKER, 2])
+      fetch(world, 2, 0)
+      fetch(world, 2, 0)
+      expect(consumed(world)).toBe(NOT_LEADER_OR_FOLLOWER)
+      // Sent before this broker stood still, for all that is known.
+      fetch(world, 2, 0)
+      // Broker 3 is not in sync: it cannot be elected.
+      expect(consumed(world)).toBe(NOT_LEADER_OR_FOLLOWER)
+      fetch(world, 2, 0)
+      expect(consumed(world)).toBe(OFFSET_OUT_OF_RANGE)
+      // The next consumer may come from another leader.
+      expect(consumed(world)).toBe(NOT_LEADER_OR_FOLLOWER)
+      expect(world.partition.read(readOf()).error).toBe(ErrorCode.NONE)
+    })
+
+    test('begins anew for one that has been farther still, and for one that asks late', () => {
+      const world = three([BROKER, 2])
+      const followed = (): void => {
+        fetch(world, 2, 0)
+        fetch(world, 2, 0)
+      }
+      expect(consumed(world)).toBe(NOT_LEADER_OR_FOLLOWER)
+      followed()
+      expect(consumed(world, 10)).toBe(NOT_LEADER_OR_FOLLOWER)
+      followed()
+      world.host.nowMs = 5001
+      expect(consumed(world)).toBe(NOT_LEADER_OR_FOLLOWER)
+      followed()
+      expect(consumed(world)).toBe(OFFSET_OUT_OF_RANGE)
+    })
+
+    test('says it at once where nobody else is in sync', () => {
+      expect(consumed(three([BROKER]))).toBe(OFFSET_OUT_OF_RANGE)
+    })
   })
 
   test('without followers is not replaced', () => {

@@ -75,6 +75,8 @@ export class HistoryChecker {
   readonly #groups = new Map<string, string>()
   readonly #counts = new Map<AnomalyKind, number>()
   readonly #told: Anomaly[] = []
+  /** Hears of each as soon as it shows: what a client saw when it happens, what the logs say at the end. */
+  onAnomaly: (anomaly: Anomaly) => void = () => undefined
   /** By group: how many commits of an offset were answered. */
   readonly #commits = new Map<string, number>()
   acknowledged = 0
@@ -229,7 +231,10 @@ export class HistoryChecker {
   #tell(kind: AnomalyKind, partition: number, detail: string): void {
     const count = (this.#counts.get(kind) ?? 0) + 1
     this.#counts.set(kind, count)
-    if (count <= TOLD_PER_KIND) this.#told.push({ kind, partition, detail })
+    if (count > TOLD_PER_KIND) return
+    const anomaly = { kind, partition, detail }
+    this.#told.push(anomaly)
+    this.onAnomaly(anomaly)
   }
 
   #group(consumer: string): string {

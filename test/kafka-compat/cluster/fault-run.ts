@@ -100,10 +100,10 @@ export class FaultRun {
     const isPair = this.#ongoing > 1
     const ongoing = await fault.begin(this.#context, target)
     if (ongoing === null) return
-    this.#note(`${fault.name}: ${ongoing.target}`)
+    this.note(`${fault.name}: ${ongoing.target}`)
     await pause(this.#durationOf(fault))
     const happened = await ongoing.end()
-    this.#note(`${fault.name}: ${ongoing.target} ends${happened ? '' : ', without effect'}`)
+    this.note(`${fault.name}: ${ongoing.target} ends${happened ? '' : ', without effect'}`)
     if (!happened) {
       this.tally.withoutEffect++
       return
@@ -123,7 +123,7 @@ export class FaultRun {
   async #reviveEnded(): Promise<void> {
     for (const member of this.#context.bed.cluster.members) {
       if (member.isRunning) continue
-      this.#note(`broker ${member.brokerId} has ended by itself`)
+      this.note(`broker ${member.brokerId} has ended by itself`)
       this.tally.unexpectedEnds.push(`broker ${member.brokerId} (${member.kind}):\n${member.tail()}`)
       await member.start()
     }
@@ -145,7 +145,7 @@ export class FaultRun {
     load.assertAlive()
   }
 
-  #note(what: string): void {
+  note(what: string): void {
     const seconds = ((performance.now() - this.#begunMs) / 1000).toFixed(2)
     this.diary.push(`${new Date().toISOString().slice(11, 23)} ${seconds} s: ${what}`)
   }

@@ -30,6 +30,7 @@ export async function runRound(bed: TestBed, random: Random, plan: RoundPlan): P
   const checker = new HistoryChecker(groups)
   const load = await Load.start({ ...plan, bootstrap: bed.cluster.bootstrap }, checker)
   const run = new FaultRun({ bed, load, random }, plan)
+  checker.onAnomaly = ({ kind, partition, detail }) => run.note(`${kind}: partition ${partition}: ${detail}`)
   try {
     await untilUnderWay(load)
     load.longestGapMs = 0

@@ -1,0 +1,43 @@
+/**
+ * Whether a leader that is asked for an offset above its log's end leads still. It does if, after the question, every other member
+ * of the in-sync set has fetched and, having been answered, has fetched again: none of them follows or is another leader. One
+ * fetch says nothing: it may have waited in a socket for as long as this process stood still.
+ */
+import type { Clock } from '../env/env.ts'
+import type { FollowerState } from './follower-state.ts'
+
+interface Question {
+  readonly offset: number
+  readonly askedMs: number
+  /** By broker id: how often it had fetched. */
+  readonly fetches: ReadonlyMap<number, number>
+}
+
+const FETCHES = 2
+/** Who asks again, does it soon; who asks later has been elsewhere meanwhile. */
+const VALID_MS = 5000
+
+export class EndProof {
+  readonly #clock: Clock
+  #question: Question | null = null
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  holds(offset: number, inSync: readonly FollowerState[]): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    const before = this.#question
+    if (before === null || offset > before.offset || nowMs - before.askedMs > VALID_MS) {
+      const fetches = new Map(inSync.map((follower) => [follower.brokerId, follower.fetches]))
+      this.#question = { offset, askedMs: nowMs, fetches }
+      return inSync.length === 0
+    }
+    const isProven = inSync.every(({ brokerId, fetches }) => {
+      return fetches >= (before.fetches.get(brokerId) ?? Infinity) + FETCHES
+    })
+    // The next one who asks may have been told by another leader.
+    if (isProven) this.#question = null
+    return isProven
+  }
+}
