@@ -23,6 +23,7 @@ import { ReplicaManager } from '../replication/replica-manager.ts'
 import { advertisedApis } from './api-table.ts'
 import { buildTransactions, type Transactions } from './build-transactions.ts'
 import { validateTopicConfigs, type BrokerConfig } from './config/broker-config.ts'
+import { addOrVerify } from './add-partitions-to-txn.ts'
 import { ConfigAdmin } from './config/config-admin.ts'
 import { GroupConfigs } from './config/group-configs.ts'
 import { confirmSession } from './confirm-session.ts'
@@ -41,15 +42,19 @@ import { RemoteChannel } from './remote-channel.ts'
 import type { Services } from './services.ts'
 import { TopicConfigs } from './topic-configs.ts'
 import { OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from './topic-names.ts'
+import { TransactionVersion } from './transaction-version.ts'
 import { TxnCoordinatorChannel } from './txn-coordinator-channel.ts'
 import { TxnMarkers } from './txn-markers.ts'
-import { TxnVerification } from './txn-verification.ts'
+import { TxnVerification, type TransactionClient } from './txn-verification.ts'
 
 const UNCLEAN_ELECTION = 'unclean.leader.election.enable'
 /** Kafka's socket.connection.setup.timeout.ms, which its brokers take by default. */
 const CONNECT_TIMEOUT_MS = 10_000
-/** The version that knows TRANSACTION_ABORTABLE. */
-const TXN_OFFSET_COMMIT_OF_ABORTABLE = 4
+
+function committerOf(txnOffsetCommitVersion: number): TransactionClient {
+  if (txnOffsetCommitVersion >= 5) return 'adds-by-writing'
+  return txnOffsetCommitVersion === 4 ? 'knows-abortable' : 'old'
+}
 
 export interface Parts extends Transactions {
   readonly services: Services
@@ -193,14 +198,20 @@ export function buildParts(
     metadata,
     local: {
       partitionFor: (transactionalId) => transactions.partitionFor(transactionalId),
-      ask: ({ transactionalId, producerId, producerEpoch, topics: asked }) =>
-        transactions.verifyPartitions(transactionalId, producerId, producerEpoch, asked),
+      ask: (addition) => addOrVerify({ transactions, metadata }, addition, true),
     },
     listenerName,
     requestTimeoutMs: config.get('request.timeout.ms'),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   })
   const txnVerification = new TxnVerification({
+    clock,
+    timers,
+    retryBackoffMs: config.get('add.partitions.to.txn.retry.backoff.ms'),
+    retryMaxMs: Math.min(
+      config.get('add.partitions.to.txn.retry.backoff.max.ms'),
+      config.get('request.timeout.ms'),
+    ),
     isEnabled: () => config.get('transaction.partition.verification.enable'),
     channel: toTxnCoordinators,
   })
@@ -261,6 +272,12 @@ export function buildParts(
     transactions,
     txnMarkers,
     txnVerification,
+    transactionVersion: new TransactionVersion({
+      session,
+      timers,
+      logger,
+      supported: Number(config.get('odradek.transaction.version')),
+    }),
     connectionOrder: new ConnectionOrder(),
     producerIds,
     fetchSessions,
@@ -422,8 +439,7 @@ function buildGroups(
       const partition = replicas.get(OFFSETS_TOPIC, index)
       if (partition === undefined) return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, guard: null }
       const batches = [{ partition, sequence: NO_SEQUENCE }]
-      const knowsAbortable = apiVersion >= TXN_OFFSET_COMMIT_OF_ABORTABLE
-      return andThen(txnVerification.verify(transaction, batches, knowsAbortable), ([verified]) => verified)
+      return andThen(txnVerification.verify(transaction, batches, committerOf(apiVersion)), ([one]) => one)
     },
     topics: new ClusterTopics(metadata),
   })

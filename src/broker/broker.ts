@@ -192,7 +192,8 @@ export class Broker {
   }
 }
 
-function stopTransactions({ transactions, txnMarkerChannels }: Parts): void {
+function stopTransactions({ services, transactions, txnMarkerChannels }: Parts): void {
+  services.transactionVersion.stop()
   transactions.stop()
   txnMarkerChannels.stop()
 }
@@ -272,6 +273,7 @@ function membershipOf(
     session,
     brokerId,
     rack: config.get('broker.rack'),
+    transactionVersion: Number(config.get('odradek.transaction.version')),
     sessionTimeoutMs: config.get('zookeeper.session.timeout.ms'),
     previousSessions: outlivesProcess ? readLastSessions(env.disk, directories) : [],
     noteSession: (id) => {
@@ -305,6 +307,7 @@ async function join(
   // What the controller of a cluster says comes as requests.
   if (!isAlone) server.serve()
   await metadata.waitFor(() => metadata.broker(brokerId) !== undefined, config.get('request.timeout.ms'))
+  await parts.services.transactionVersion.start()
 }
 
 async function createTopics(parts: Parts, topics: readonly NewTopic[]): Promise<void> {

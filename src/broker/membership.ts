@@ -24,6 +24,8 @@ export interface MembershipOptions {
   readonly session: LastingSession
   readonly brokerId: number
   readonly rack: string | null
+  /** The highest that is served. */
+  readonly transactionVersion: number
   readonly sessionTimeoutMs: number
   /** Sessions of the processes that had this broker's log directories before. */
   readonly previousSessions: readonly bigint[]
@@ -112,7 +114,7 @@ export class Membership {
   }
 
   async #register(): Promise<void> {
-    const { session, brokerId, rack, env, sessionTimeoutMs, noteSession } = this.#options
+    const { session, brokerId, rack, transactionVersion, env, sessionTimeoutMs, noteSession } = this.#options
     noteSession(session.id)
     // A ZooKeeper server ends sessions by its own ticks, and may grant longer ones than were asked for.
     const deadlineMs = env.clock.monotonicMs() + 2 * sessionTimeoutMs
@@ -124,6 +126,7 @@ export class Membership {
           endpoints: this.#endpoints,
           rack,
           timestampMs,
+          transactionVersion,
         })
         return
       } catch (error) {

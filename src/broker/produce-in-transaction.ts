@@ -1,12 +1,13 @@
 /**
- * Produce of transactional batches: before the first one of a transaction in a partition its coordinator is asked (KIP-890).
+ * Produce of transactional batches: before the first one of a transaction in a partition its coordinator is asked (KIP-890), or,
+ * for clients of transaction.version 2, has the partition added.
  * Where that takes time, the records are copied, and what comes next on the connection waits its turn.
  */
 import { errorName, ErrorCode } from '../protocol/error-codes.ts'
 import type { ProduceRequest, ProduceResponse } from '../protocol/messages/00-produce.ts'
 import * as batch from '../protocol/record-batch.ts'
 import type { RequestContext, Services } from './services.ts'
-import type { FirstBatch, Transaction, Verified } from './txn-verification.ts'
+import type { FirstBatch, Transaction, TransactionClient, Verified } from './txn-verification.ts'
 
 export interface Refusal {
   readonly error: number
@@ -30,6 +31,13 @@ const ATTRIBUTES_LOW_BYTE = 22
 const TRANSACTIONAL = 0x10
 /** It knows TRANSACTION_ABORTABLE. */
 const FIRST_VERSION_OF_ABORTABLE = 11
+/** Partitions are added by their leaders. */
+const FIRST_VERSION_OF_ADDING = 12
+
+function clientOf(apiVersion: number): TransactionClient {
+  if (apiVersion >= FIRST_VERSION_OF_ADDING) return 'adds-by-writing'
+  return apiVersion >= FIRST_VERSION_OF_ABORTABLE ? 'knows-abortable' : 'old'
+}
 
 /** Any batch of magic 2 with the flag: the first of each partition is looked at, and there may be only one. */
 export function hasTransactionalRecords(request: ProduceRequest): boolean {
@@ -86,7 +94,7 @@ export function appendVerified(
   const { connectionOrder, txnVerification } = services
   const { connectionId, apiVersion } = context
   const verify = (found: readonly Found[]) =>
-    txnVerification.verify(transaction, found, apiVersion >= FIRST_VERSION_OF_ABORTABLE)
+    txnVerification.verifyPatiently(transaction, found, clientOf(apiVersion))
   const before = connectionOrder.before(connectionId)
   const found = before === null ? firstBatches(services, request) : []
   const verified = before === null ? verify(found) : null
@@ -141,9 +149,8 @@ function copyOf(request: ProduceRequest): { copy: ProduceRequest; copies: Map<Bu
   return { copy: { ...request, topicData }, copies }
 }
 
-/** These a producer tries again, of whatever age it is. */
+/** Instead of these an error is told that a producer tries again, of whatever age it is. */
 const TRIED_AGAIN: readonly number[] = [
-  ErrorCode.CONCURRENT_TRANSACTIONS,
   ErrorCode.NETWORK_EXCEPTION,
   ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
   ErrorCode.COORDINATOR_NOT_AVAILABLE,
@@ -151,7 +158,11 @@ const TRIED_AGAIN: readonly number[] = [
 ]
 
 /** What the coordinator's error is to a producer. */
-export function verificationRefusal(verdicts: Verdicts | undefined, records: Buffer | null): Refusal | null {
+export function verificationRefusal(
+  verdicts: Verdicts | undefined,
+  records: Buffer | null,
+  apiVersion: number,
+): Refusal | null {
   if (verdicts === undefined || !isWholeHeader(records)) return null
   const verdict = verdicts.get(records)
   // It was not hosted here when it was to be verified.
@@ -159,7 +170,8 @@ export function verificationRefusal(verdicts: Verdicts | undefined, records: Buf
     return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, message: 'this broker did not lead the partition' }
   const { error } = verdict
   if (error === ErrorCode.NONE) return null
-  if (TRIED_AGAIN.includes(error)) {
+  const isBusy = error === ErrorCode.CONCURRENT_TRANSACTIONS && apiVersion < FIRST_VERSION_OF_ADDING
+  if (isBusy || TRIED_AGAIN.includes(error)) {
     const message = `Unable to verify the partition has been added to the transaction. Underlying error: ${errorName(error)}`
     return { error: ErrorCode.NOT_ENOUGH_REPLICAS, message }
   }

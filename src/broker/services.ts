@@ -16,6 +16,7 @@ import type { FetchSessionCache } from './fetch-sessions.ts'
 import type { ConnectionOrder } from './connection-order.ts'
 import type { ProducerIds } from './producer-ids.ts'
 import type { TxnMarkers } from './txn-markers.ts'
+import type { TransactionVersion } from './transaction-version.ts'
 import type { TxnVerification } from './txn-verification.ts'
 
 export interface Services {
@@ -45,6 +46,8 @@ export interface Services {
   readonly txnMarkers: TxnMarkers
   /** Asks the coordinators of transactions whether these include a partition. */
   readonly txnVerification: TxnVerification
+  /** What the cluster has its clients' transactions go by. */
+  readonly transactionVersion: TransactionVersion
   readonly connectionOrder: ConnectionOrder
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessionCache

@@ -8,14 +8,14 @@ import { NetworkError } from '../env/network.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
 import {
   addPartitionsToTxnApi,
-  type AddPartitionsToTxnRequest,
   type AddPartitionsToTxnResponse,
 } from '../protocol/messages/24-add-partitions-to-txn.ts'
 import { Peer, type PeerAddress, type PeerEnv } from '../server/peer.ts'
+import type { Addition } from './add-partitions-to-txn.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 import { TRANSACTIONS_TOPIC } from './topic-names.ts'
 
-export type TransactionAsked = NonNullable<AddPartitionsToTxnRequest['transactions']>[number]
+export type TransactionAsked = Addition
 export type TopicResults = NonNullable<AddPartitionsToTxnResponse['resultsByTopicV3AndBelow']>
 
 /** Of all partitions, or of each. */

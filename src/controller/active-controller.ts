@@ -136,14 +136,18 @@ export class ActiveController implements Term {
     this.deletion.close()
   }
 
-  /** No feature is finalised in a cluster on ZooKeeper; the node tells brokers of Kafka that the controller knows of it. */
+  /**
+   * No feature is finalised in a cluster on ZooKeeper; the node tells brokers of Kafka that the controller knows of it. Its
+   * version is what brokers tell clients as the epoch of their features: the first one is never told (transaction-version.ts).
+   */
   async #writeFeatures(): Promise<void> {
     const { session, writes } = this
     const node = await readNode(session, FEATURE_PATH)
-    if (node !== null && hasFeatures(node.data)) return
-    const type = node === null ? 'create' : 'set'
+    if (node !== null && node.stat.version > 0 && hasFeatures(node.data)) return
+    const [path, data] = [FEATURE_PATH, encodeFeatures()]
+    const set = { type: 'set', path, data } as const
     try {
-      await writes.multi([{ type, path: FEATURE_PATH, data: encodeFeatures() }])
+      await writes.multi(node === null ? [{ type: 'create', path, data }, set] : [set])
     } catch (error) {
       if (!(error instanceof CoordinationError && error.code === 'NODE_EXISTS')) throw error
     }

@@ -8,6 +8,7 @@ import {
   brokerPath,
   decodeBroker,
   decodeClusterId,
+  decodeTransactionVersion,
   encodeBroker,
   encodeClusterId,
 } from './znodes.ts'
@@ -51,6 +52,7 @@ export interface BrokerRegistration {
   readonly endpoints: readonly BrokerEndpoint[]
   readonly rack: string | null
   readonly timestampMs: number
+  readonly transactionVersion?: number
 }
 
 /**
@@ -93,6 +95,19 @@ export async function readBrokerAt(
   try {
     const { data, stat } = await session.get(brokerPath(id))
     return { session: stat.ephemeralOwner, endpoints: decodeBroker(data)?.endpoints ?? [] }
+  } catch (error) {
+    if (error instanceof CoordinationError && error.code === 'NO_NODE') return null
+    throw error
+  }
+}
+
+/** The highest `transaction.version` that a registered broker serves (0: none); null: it is not registered. */
+export async function readBrokerFeatures(
+  session: Pick<CoordinationSession, 'get'>,
+  id: number,
+): Promise<number | null> {
+  try {
+    return decodeTransactionVersion((await session.get(brokerPath(id))).data)
   } catch (error) {
     if (error instanceof CoordinationError && error.code === 'NO_NODE') return null
     throw error

@@ -66,7 +66,11 @@ export interface BrokerZnode {
   readonly endpoints: readonly BrokerEndpoint[]
   readonly rack: string | null
   readonly timestampMs: number
+  /** The highest `transaction.version` that it serves; 0: it says nothing of it, as brokers of Kafka 3.9. */
+  readonly transactionVersion?: number
 }
+
+const TRANSACTION_VERSION = 'transaction.version'
 
 /** `/brokers/ids/<id>`, version 5. */
 export function encodeBroker(broker: BrokerZnode): Buffer {
@@ -83,8 +87,21 @@ export function encodeBroker(broker: BrokerZnode): Buffer {
     }),
     listener_security_protocol_map: Object.fromEntries(map),
     ...(broker.rack === null ? {} : { rack: broker.rack }),
-    features: {},
+    features: featuresOf(broker),
   })
+}
+
+/** Ranges that begin at 0 are none to brokers before Kafka 3.9. */
+function featuresOf({ transactionVersion = 0 }: BrokerZnode): Record<string, Record<string, number>> {
+  if (transactionVersion === 0) return {}
+  return { [TRANSACTION_VERSION]: { min_version: 1, max_version: transactionVersion } }
+}
+
+/** As in `BrokerZnode`. */
+export function decodeTransactionVersion(data: Buffer | null): number {
+  const features = parse(data)?.features
+  const range = isObject(features) ? features[TRANSACTION_VERSION] : undefined
+  return isObject(range) && typeof range.max_version === 'number' ? range.max_version : 0
 }
 
 const ENDPOINT = /^([^:/]+):\/\/(?:\[([^\]]*)\]|([^:]*)):(-?\d+)$/

@@ -13,7 +13,7 @@ import { ProducerState, type ProducerRules, type ProducerVerdict } from './produ
 import type { Segment } from './segment.ts'
 import { rebuildTransactions } from './transaction-check.ts'
 import type { AppendOutcome } from './types.ts'
-import type { VerificationGuard } from './verifications.ts'
+import type { FirstAppend, VerificationGuard } from './verifications.ts'
 
 export interface ProducerHost {
   readonly logger: Logger
@@ -116,10 +116,12 @@ export class LogProducers {
   }
 
   /** null: its transaction is open here. Throws DiskError. */
-  startVerification(producerId: number, sequence: number, producerEpoch: number): VerificationGuard | null {
+  startVerification(first: FirstAppend): VerificationGuard | 'fenced' | null {
     const producers = this.state()
-    if ((producers.get(producerId)?.transactionFirstOffset ?? -1) >= 0) return null
-    return producers.verifications.start(producerId, sequence, producerEpoch, this.#parts.host.nowMs())
+    const { producerId, producerEpoch, isBumping } = first
+    if (isBumping && producerEpoch < (producers.get(producerId)?.epoch ?? -1)) return 'fenced'
+    if (producers.isInTransaction(first)) return null
+    return producers.verifications.start(first, this.#parts.host.nowMs())
   }
 
   /** Throws DiskError. */

@@ -32,7 +32,7 @@ import type {
   SegmentMark,
   TimestampOffset,
 } from './types.ts'
-import type { VerificationGuard } from './verifications.ts'
+import type { FirstAppend, VerificationGuard } from './verifications.ts'
 
 export class PartitionLog implements ReplicaLog, CleanableLog {
   readonly topic: string
@@ -148,8 +148,8 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
     return this.#producers.state().highestId
   }
 
-  startVerification(producerId: number, sequence: number, producerEpoch: number): VerificationGuard | null {
-    return this.#producers.startVerification(producerId, sequence, producerEpoch)
+  startVerification(first: FirstAppend): VerificationGuard | 'fenced' | null {
+    return this.#producers.startVerification(first)
   }
 
   producers(): Iterable<ProducerEntry> {

@@ -86,6 +86,12 @@ export class ProducerState {
     return this.#entries.get(producerId)
   }
 
+  /** In this epoch: a transaction of another one is another transaction, which has not ended here yet. */
+  isInTransaction({ producerId, producerEpoch }: { producerId: number; producerEpoch: number }): boolean {
+    const entry = this.#entries.get(producerId)
+    return entry !== undefined && entry.transactionFirstOffset >= 0 && entry.epoch === producerEpoch
+  }
+
   check(batch: ProducedBatch, { checksSequence, guard }: ProducerRules): ProducerVerdict {
     const { producerId, producerEpoch, firstSequence } = batch
     const entry = this.#entries.get(producerId)
@@ -96,7 +102,7 @@ export class ProducerState {
     const isOpen = entry !== undefined && entry.transactionFirstOffset >= 0
     if (
       batch.isTransactional &&
-      !isOpen &&
+      !this.isInTransaction(batch) &&
       guard !== undefined &&
       !this.verifications.isHeld(producerId, guard)
     )
@@ -118,6 +124,9 @@ export class ProducerState {
     const { producerId, producerEpoch, firstSequence } = batch
     const isWrong = `Out of order sequence number for producer ${producerId}: ${firstSequence} (epoch ${producerEpoch})`
     const lowest = this.verifications.lowestSequenceOf(producerId)
+    // So that the first of its records is never taken for a later one (KIP-890).
+    const mustBegin = entry === undefined && this.verifications.isBumping(producerId)
+    if (mustBegin && firstSequence !== 0) return `${isWrong}, where nothing is known of the producer`
     if (firstSequence > lowest) return `${isWrong}, while ${lowest} has not been appended yet`
     if (entry === undefined || sequenceIsRight(batch, entry)) return null
     return `${isWrong} after ${entry.lastSequence} (epoch ${entry.epoch})`
@@ -152,7 +161,7 @@ export class ProducerState {
     const firstOffset = entry.transactionFirstOffset
     entry.endTransaction(marker)
     this.#inTransaction.delete(entry)
-    this.verifications.end(marker.producerId)
+    this.verifications.endByMarker(marker.producerId, marker.producerEpoch)
     if (firstOffset < 0) return null
     const { producerId, offset, isAbort } = marker
     this.#noteUnreplicated(firstOffset, offset)

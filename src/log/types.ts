@@ -1,6 +1,6 @@
 /** The shapes that src/log shows to the rooms above it. */
 import type { ProducerEntry } from './producer-entry.ts'
-import type { VerificationGuard } from './verifications.ts'
+import type { FirstAppend, VerificationGuard } from './verifications.ts'
 
 /** Settings of one topic's logs, resolved (topic override, else broker value). Units are in the names; -1 = no limit. */
 export interface LogConfig {
@@ -128,9 +128,9 @@ export interface ReplicaLog {
   highestProducerId(): number
   /**
    * What a producer's first append to a transaction needs, once the coordinator has confirmed it; null: the transaction is open
-   * here already. Throws DiskError.
+   * here already; `fenced`: a producer of a newer epoch has been here (where its epoch is bumped by each). Throws DiskError.
    */
-  startVerification(producerId: number, sequence: number, producerEpoch: number): VerificationGuard | null
+  startVerification(first: FirstAppend): VerificationGuard | 'fenced' | null
   /** All that the log knows. Throws DiskError. */
   producers(): Iterable<Readonly<ProducerEntry>>
   /** Set after a failed write left the log unusable for writing; reads go on. */

@@ -9,11 +9,21 @@ export interface VerificationGuard {
   readonly producerId: number
 }
 
+/** Of a producer in a transaction. `isBumping`: by a client of transaction.version 2. */
+export interface FirstAppend {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly sequence: number
+  readonly isBumping: boolean
+}
+
 interface Verification {
   readonly guard: VerificationGuard
   readonly sinceMs: number
   lowestSequence: number
   producerEpoch: number
+  /** Each of its producer's transactions has an epoch of its own. */
+  readonly isBumping: boolean
 }
 
 /** Beyond these the oldest one goes: its producer is asked for anew. */
@@ -30,9 +40,10 @@ export class Verifications {
    * The guard that an append of this producer must come with. The lowest sequence is kept, so that a later batch does not
    * overtake one that is tried again.
    */
-  start(producerId: number, sequence: number, producerEpoch: number, nowMs: number): VerificationGuard {
+  start(first: FirstAppend, nowMs: number): VerificationGuard {
+    const { producerId, sequence, producerEpoch } = first
     const known = this.#byProducer.get(producerId)
-    if (known === undefined) return this.#add(producerId, sequence, producerEpoch, nowMs)
+    if (known === undefined) return this.#add(first, nowMs)
     if (producerEpoch > known.producerEpoch) {
       known.producerEpoch = producerEpoch
       known.lowestSequence = sequence
@@ -42,13 +53,14 @@ export class Verifications {
     return known.guard
   }
 
-  #add(producerId: number, sequence: number, producerEpoch: number, nowMs: number): VerificationGuard {
+  #add({ producerId, sequence, producerEpoch, isBumping }: FirstAppend, nowMs: number): VerificationGuard {
     if (this.#byProducer.size >= MAX_VERIFICATIONS) {
       const [oldest] = this.#byProducer.keys()
       this.#byProducer.delete(oldest)
     }
     const guard = { producerId }
-    this.#byProducer.set(producerId, { guard, sinceMs: nowMs, lowestSequence: sequence, producerEpoch })
+    const lowestSequence = sequence
+    this.#byProducer.set(producerId, { guard, sinceMs: nowMs, lowestSequence, producerEpoch, isBumping })
     return guard
   }
 
@@ -61,8 +73,20 @@ export class Verifications {
     return this.#byProducer.get(producerId)?.lowestSequence ?? Infinity
   }
 
-  /** Its transaction has records here now, or has ended. */
+  /** Its producer's transactions have an epoch each, and sequences that begin at 0. */
+  isBumping(producerId: number): boolean {
+    return this.#byProducer.get(producerId)?.isBumping === true
+  }
+
+  /** Its transaction has records here now. */
   end(producerId: number): void {
+    this.#byProducer.delete(producerId)
+  }
+
+  /** A transaction has ended. The marker that bumps the epoch is of the one before the one that is asked of. */
+  endByMarker(producerId: number, producerEpoch: number): void {
+    const known = this.#byProducer.get(producerId)
+    if (known?.isBumping === true && known.producerEpoch === producerEpoch) return
     this.#byProducer.delete(producerId)
   }
 

@@ -75,6 +75,7 @@ class World {
       session,
       brokerId: 1,
       rack: null,
+      transactionVersion: 2,
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
       previousSessions,
       noteSession: () => undefined,

@@ -39,7 +39,7 @@ function world(atOnce = false) {
   }
   const services = {
     connectionOrder: new ConnectionOrder(),
-    txnVerification: { verify },
+    txnVerification: { verifyPatiently: verify },
     replicas: { get: (_: string, index: number) => (index === 9 ? undefined : { index }) },
   } as unknown as Services
   const appended: { records: Buffer; verdict: Verified | undefined }[] = []
@@ -116,7 +116,7 @@ describe('a transactional Produce', () => {
     asked[0].answer()
     await turns()
     expect(appended.map(({ verdict }) => verdict?.error)).toEqual([0, undefined])
-    expect(verificationRefusal(new Map(), batchFrom(0))?.error).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    expect(verificationRefusal(new Map(), batchFrom(0), 11)?.error).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
   })
 })
 
@@ -146,12 +146,17 @@ describe('the producer of a request', () => {
 })
 
 test.each([
-  ...[51, 13, 14, 15, 16].map((error) => [error, ErrorCode.NOT_ENOUGH_REPLICAS]),
-  [ErrorCode.INVALID_TXN_STATE, ErrorCode.INVALID_TXN_STATE],
-  [ErrorCode.INVALID_PRODUCER_EPOCH, ErrorCode.INVALID_PRODUCER_EPOCH],
-  [ErrorCode.TRANSACTION_ABORTABLE, ErrorCode.TRANSACTION_ABORTABLE],
-])('a verdict of %i is told the producer as %i', (error, told) => {
+  ...[13, 14, 15, 16].map((error) => [error, ErrorCode.NOT_ENOUGH_REPLICAS, ErrorCode.NOT_ENOUGH_REPLICAS]),
+  [ErrorCode.CONCURRENT_TRANSACTIONS, ErrorCode.NOT_ENOUGH_REPLICAS, ErrorCode.CONCURRENT_TRANSACTIONS],
+  ...[
+    ErrorCode.INVALID_TXN_STATE,
+    ErrorCode.INVALID_PRODUCER_EPOCH,
+    ErrorCode.TRANSACTION_ABORTABLE,
+    ErrorCode.INVALID_PRODUCER_ID_MAPPING,
+  ].map((error) => [error, error, error]),
+])('a verdict of %i is told a producer as %i, from version 12 on as %i', (error, told, toldLater) => {
   const records = batchFrom(0)
   const verdicts = new Map([[records, { error, guard: null }]])
-  expect(verificationRefusal(verdicts, records)?.error).toBe(told)
+  expect(verificationRefusal(verdicts, records, 11)?.error).toBe(told)
+  expect(verificationRefusal(verdicts, records, 12)?.error).toBe(toldLater)
 })

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import { findCoordinatorApi } from '../../src/protocol/messages/10-find-coordinator.ts'
+import { apiVersionsApi } from '../../src/protocol/messages/18-api-versions.ts'
 import { createTopicsApi } from '../../src/protocol/messages/19-create-topics.ts'
 import { initProducerIdApi } from '../../src/protocol/messages/22-init-producer-id.ts'
 import { addPartitionsToTxnApi } from '../../src/protocol/messages/24-add-partitions-to-txn.ts'
@@ -107,4 +108,52 @@ test('a transaction that is open when its coordinator stops is ended by the next
   await eventually(end, ({ errorCode }) => errorCode === ErrorCode.NONE)
   await eventually(() => PARTITIONS.map((index) => leaderOf(TOPIC, index)), areLeaders)
   await areEnded()
+})
+
+/** transaction.version 2: one record in each partition, by whom the leaders themselves add these. */
+async function write(of: { producerId: number; producerEpoch: number }): Promise<number[]> {
+  const codes: number[] = []
+  for (const partition of PARTITIONS) {
+    const leader = await cluster.connect(leaderOf(TOPIC, partition))
+    const batch = batchOf(['paid'], { ...of, baseSequence: 0, transactional: true })
+    const options = { partition, transactionalId: ID, version: 12 }
+    codes.push((await produce(leader, TOPIC, batch, options)).errorCode)
+  }
+  return codes
+}
+
+test('leaders of other brokers add their partitions to a transaction, whose end bumps the epoch', async () => {
+  const client = await cluster.connect(await coordinator())
+  const init = () =>
+    client.request(initProducerIdApi, 5, { transactionalId: ID, transactionTimeoutMs: 60_000 })
+  const { producerId, producerEpoch } = await eventually(init, ({ errorCode }) => errorCode === 0)
+  expect(await write({ producerId, producerEpoch })).toEqual([0, 0, 0])
+  const ended = await client.request(endTxnApi, 5, { ...committed, producerId, producerEpoch })
+  expect(ended).toMatchObject({ errorCode: 0, producerId, producerEpoch: producerEpoch + 1 })
+  await areEnded()
+  // While that is noted down, the next one waits.
+  const next = () => write({ producerId, producerEpoch: producerEpoch + 1 })
+  await eventually(next, (codes) => codes.every((code) => code === 0))
+  expect(await write({ producerId, producerEpoch })).toEqual([47, 47, 47])
+})
+
+async function offered(id: number): Promise<string> {
+  const client = await cluster.connect(id)
+  const request = { clientSoftwareName: 'a', clientSoftwareVersion: '1' }
+  const reply = await client.request(apiVersionsApi, 4, request)
+  const levels = reply.finalizedFeatures.map(({ name, maxVersionLevel }) => `${name} ${maxVersionLevel}`)
+  return [...levels, reply.finalizedFeaturesEpoch].join(' ')
+}
+
+test('transaction.version 2 is offered as long as every broker serves it', async () => {
+  const all = () => Promise.all(cluster.ids.map(offered))
+  const isBy = (what: string) => (found: string[]) => found.every((each) => each === what)
+  await eventually(all, isBy('transaction.version 2 0'))
+  const [first, ...others] = cluster.ids
+  await cluster.stop(first)
+  await cluster.start(first, { 'odradek.transaction.version': '0' })
+  await eventually(all, isBy('1'))
+  await cluster.stop(first)
+  const rest = () => Promise.all(others.map(offered))
+  await eventually(rest, isBy('transaction.version 2 0'))
 })

@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest'
-import { TxnVerification, type FirstBatch } from '../../src/broker/txn-verification.ts'
+import {
+  TxnVerification,
+  type FirstBatch,
+  type TransactionClient,
+} from '../../src/broker/txn-verification.ts'
 import type { CoordinatorAnswer, TransactionAsked } from '../../src/broker/txn-coordinator-channel.ts'
 import { SimDisk } from '../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import type { ReplicaLog } from '../../src/log/types.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import type { Partition } from '../../src/replication/partition.ts'
+import { FakeTime, settled } from '../coordinator/world.ts'
 import { append, openLogs } from '../log/log-fixture.ts'
 
 const TRANSACTION = { transactionalId: 'copier', producerId: 7, producerEpoch: 1 }
@@ -18,7 +23,12 @@ interface Options {
 /** All partitions are in the transaction unless told otherwise. */
 function verification({ enabled = true, answer = including }: Options = {}) {
   const asked: TransactionAsked[] = []
+  const time = new FakeTime()
   const verifier = new TxnVerification({
+    clock: time,
+    timers: time,
+    retryBackoffMs: 20,
+    retryMaxMs: 100,
     isEnabled: () => enabled,
     channel: {
       ask: (question) => {
@@ -27,12 +37,12 @@ function verification({ enabled = true, answer = including }: Options = {}) {
       },
     },
   })
-  const verify = (batches: readonly FirstBatch[], knowsAbortable = true) => {
-    const verified = verifier.verify(TRANSACTION, batches, knowsAbortable)
+  const verify = (batches: readonly FirstBatch[], client: TransactionClient = 'knows-abortable') => {
+    const verified = verifier.verify(TRANSACTION, batches, client)
     if (verified instanceof Promise) throw new Error('the answer was there')
     return verified
   }
-  return { verify, asked }
+  return { verify, asked, verifier, time }
 }
 
 const all = (error: number) => (asked: TransactionAsked) => ({
@@ -96,8 +106,9 @@ describe('verification', () => {
   ])('what the coordinator calls %i is %i to those who know it, %i to others', (error, known, unknown) => {
     const log = logs()
     const { verify } = verification({ answer: all(error) })
-    expect(verify([first(log('a', 0))], true)[0].error).toBe(known)
-    expect(verify([first(log('a', 0))], false)[0].error).toBe(unknown)
+    expect(verify([first(log('a', 0))], 'adds-by-writing')[0].error).toBe(known)
+    expect(verify([first(log('a', 0))], 'knows-abortable')[0].error).toBe(known)
+    expect(verify([first(log('a', 0))], 'old')[0].error).toBe(unknown)
   })
 
   test('an error of the whole answer is that of every partition; clients hear nothing of authority among brokers', () => {
@@ -119,7 +130,8 @@ describe('verification', () => {
     const log = logs()
     const { verify } = verification({ answer: () => 'unsupported' })
     const [{ error, guard }] = verify([first(log('a', 0))])
-    expect([error, guard]).toEqual([0, log('a', 0).startVerification(7, 0, 1)])
+    const again = { producerId: 7, producerEpoch: 1, sequence: 0, isBumping: false }
+    expect([error, guard]).toEqual([0, log('a', 0).startVerification(again)])
   })
 
   test('where this broker does not lead, nobody is asked', () => {
@@ -138,5 +150,71 @@ describe('verification', () => {
     const partition = partitionOf(log('a', 0), ErrorCode.NONE, false)
     expect(verify([{ partition, sequence: 0 }])).toMatchObject([{ error: ErrorCode.NOT_LEADER_OR_FOLLOWER }])
     expect(asked).toEqual([])
+  })
+})
+
+describe('a client of transaction.version 2', () => {
+  const bumping = 'adds-by-writing'
+
+  test('has its partitions added, also where nothing is verified', () => {
+    const log = logs()
+    open(log('a', 0))
+    const { verify, asked } = verification({ enabled: false })
+    expect(verify([first(log('a', 0)), first(log('b', 1))], bumping)).toMatchObject([
+      { error: 0, guard: null },
+      { error: 0, guard: { producerId: 7 } },
+    ])
+    expect(asked).toEqual([{ ...TRANSACTION, verifyOnly: false, topics: [{ name: 'b', partitions: [1] }] }])
+  })
+
+  test('is let in nowhere by a coordinator that is too old to add', () => {
+    const { verify } = verification({ answer: () => 'unsupported' })
+    expect(verify([first(logs()('a', 0))], bumping)[0].error).toBe(ErrorCode.TRANSACTION_ABORTABLE)
+  })
+
+  test('whose epoch is an old one is told so without asking', () => {
+    const log = logs()
+    const newer = { producerId: 7, producerEpoch: 2, baseSequence: 0, transactional: true }
+    append(log('a', 0), { values: ['a'], ...newer })
+    const { verify, asked } = verification()
+    expect(verify([first(log('a', 0))], bumping)).toEqual([
+      { error: ErrorCode.INVALID_PRODUCER_EPOCH, guard: null },
+    ])
+    expect(asked).toEqual([])
+  })
+
+  /** Busy so many times. */
+  const busy = (times: number) => {
+    let left = times
+    return (asked: TransactionAsked) =>
+      all(left-- > 0 ? ErrorCode.CONCURRENT_TRANSACTIONS : ErrorCode.NONE)(asked)
+  }
+
+  test('waits while its last transaction ends', async () => {
+    const log = logs()
+    const { verifier, asked, time } = verification({ answer: busy(3) })
+    const verified = verifier.verifyPatiently(TRANSACTION, [first(log('a', 0))], bumping)
+    for (let tries = 1; tries <= 3; tries++) {
+      expect(asked.length).toBe(tries)
+      time.advance(20)
+      await settled()
+    }
+    expect(await verified).toMatchObject([{ error: 0, guard: { producerId: 7 } }])
+    expect(asked.length).toBe(4)
+  })
+
+  test('does not wait for ever, and nobody else does', async () => {
+    const log = logs()
+    const { verifier, asked, time } = verification({ answer: busy(1000) })
+    const verified = verifier.verifyPatiently(TRANSACTION, [first(log('a', 0))], bumping)
+    for (let ms = 0; ms < 200; ms += 20) {
+      time.advance(20)
+      await settled()
+    }
+    expect(await verified).toMatchObject([{ error: ErrorCode.CONCURRENT_TRANSACTIONS }])
+    expect(asked.length).toBe(6)
+    expect(verifier.verifyPatiently(TRANSACTION, [first(log('a', 1))], 'knows-abortable')).toMatchObject([
+      { error: ErrorCode.CONCURRENT_TRANSACTIONS },
+    ])
   })
 })

@@ -32,6 +32,30 @@ export function readGolden<T>(fileName: string): T | null {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : null
 }
 
+/** All versions of an API, of which a newer release has written the last ones where there are two files; null: none. */
+export function readGoldenApi(api: { key: number; name: string }): ApiFile | null {
+  const file = readGolden<ApiFile>(apiFileName(api))
+  const later = readGolden<ApiFile>(apiFileName(api).replace('.json', '-4.1.json'))
+  if (file === null || later === null) return file
+  return {
+    ...file,
+    request: joined(file.request, later.request),
+    response: joined(file.response, later.response),
+  }
+}
+
+function joined(side: MessageSide, later: MessageSide): MessageSide {
+  const shifted = later.cases.map(([version, variant, valueIndex, bytes]): MessageCase => {
+    return [version, variant, side.values.length + valueIndex, bytes]
+  })
+  return {
+    defaults: side.defaults,
+    nullable: [...side.nullable, ...later.nullable],
+    values: [...side.values, ...later.values],
+    cases: [...side.cases, ...shifted],
+  }
+}
+
 export function apiFileName(api: { key: number; name: string }): string {
   const kebab = api.name.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()
   return `${String(api.key).padStart(2, '0')}-${kebab}.json`

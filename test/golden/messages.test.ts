@@ -12,13 +12,20 @@ import {
 } from '../../src/protocol/frame.ts'
 import { apis } from '../../src/protocol/messages/index.ts'
 import type { AnyApi, Fields } from '../../src/protocol/schema.ts'
-import { apiFileName, nullablePaths, readGolden, toEncodable, toJson, withDefaults } from './golden-data.ts'
-import type { ApiFile, MessageCase, MessageSide } from './golden-data.ts'
+import {
+  apiFileName,
+  nullablePaths,
+  readGoldenApi,
+  toEncodable,
+  toJson,
+  withDefaults,
+} from './golden-data.ts'
+import type { MessageCase, MessageSide } from './golden-data.ts'
 
 const NEVER_ENCODED = 'unknown-tags'
 
 for (const api of apis) {
-  const file = readGolden<ApiFile>(apiFileName(api))
+  const file = readGoldenApi(api)
 
   describe(`${api.name} (${api.key})`, () => {
     test('has golden bytes, of requests and responses, for every version served', () => {

@@ -3,7 +3,12 @@ import { SimDisk } from '../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { endMarkerBatch } from '../../src/protocol/end-marker.ts'
 import type { AppendOutcome, ReplicaLog } from '../../src/log/types.ts'
-import { MAX_VERIFICATIONS, type VerificationGuard, Verifications } from '../../src/log/verifications.ts'
+import {
+  MAX_VERIFICATIONS,
+  type FirstAppend,
+  type VerificationGuard,
+  Verifications,
+} from '../../src/log/verifications.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import { append, batchOf, openLogs, readAll, START_MS, type BatchShape } from './log-fixture.ts'
 
@@ -40,6 +45,16 @@ function appendVerified(
   return log.appendAsLeader(batchOf(shape), { leaderEpoch: 0, origin, guard })
 }
 
+const firstOf = (producerId: number, more: Partial<FirstAppend> = {}): FirstAppend => {
+  return { producerId, producerEpoch: 0, sequence: 0, isBumping: false, ...more }
+}
+
+function verify(log: ReplicaLog, sequence: number, producerEpoch = 0, isBumping = false) {
+  const guard = log.startVerification(firstOf(PRODUCER, { sequence, producerEpoch, isBumping }))
+  if (guard === 'fenced') throw new Error('a newer epoch has been here')
+  return guard
+}
+
 const refusedAs = (error: number) => ({ error })
 
 describe('the first record of a transaction', () => {
@@ -48,15 +63,15 @@ describe('the first record of a transaction', () => {
     const refusal = refusedAs(ErrorCode.INVALID_TXN_STATE)
     expect(appendVerified(log, inTransaction(0), null)).toMatchObject(refusal)
     expect(appendVerified(log, inTransaction(0), null, 'coordinator')).toMatchObject(refusal)
-    const guard = log.startVerification(PRODUCER, 0, 0)
+    const guard = verify(log, 0)
     expect(appendVerified(log, inTransaction(0), { producerId: PRODUCER })).toMatchObject(refusal)
     expect(appendVerified(log, inTransaction(0), guard)).toMatchObject({ error: 0, firstOffset: 0 })
   })
 
   it('opens the transaction for those that follow: these need none', () => {
     const log = openLogs({ disk: simDisk() }).log()
-    appendVerified(log, inTransaction(0), log.startVerification(PRODUCER, 0, 0))
-    expect(log.startVerification(PRODUCER, 1, 0)).toBe(null)
+    appendVerified(log, inTransaction(0), verify(log, 0))
+    expect(verify(log, 1)).toBe(null)
     expect(appendVerified(log, inTransaction(1), null)).toMatchObject({ error: 0 })
     end(log, false)
     expect(appendVerified(log, inTransaction(2), null)).toMatchObject(refusedAs(ErrorCode.INVALID_TXN_STATE))
@@ -64,15 +79,15 @@ describe('the first record of a transaction', () => {
 
   it('is not let in by what was confirmed before a marker came', () => {
     const log = openLogs({ disk: simDisk() }).log()
-    const guard = log.startVerification(PRODUCER, 0, 0)
+    const guard = verify(log, 0)
     end(log, true)
-    expect(log.startVerification(PRODUCER, 0, 0)).not.toBe(guard)
+    expect(verify(log, 0)).not.toBe(guard)
     expect(appendVerified(log, inTransaction(0), guard)).toMatchObject(refusedAs(ErrorCode.INVALID_TXN_STATE))
   })
 
   it('is answered as before when it comes again after the transaction has ended', () => {
     const log = openLogs({ disk: simDisk() }).log()
-    appendVerified(log, inTransaction(0), log.startVerification(PRODUCER, 0, 0))
+    appendVerified(log, inTransaction(0), verify(log, 0))
     end(log, false)
     const again = appendVerified(log, inTransaction(0), null)
     expect(again).toMatchObject({ error: 0, duplicate: true, firstOffset: 0 })
@@ -80,8 +95,8 @@ describe('the first record of a transaction', () => {
 
   it('does not overtake one of a lower sequence that is tried again', () => {
     const log = openLogs({ disk: simDisk() }).log()
-    const guard = log.startVerification(PRODUCER, 3, 0)
-    expect(log.startVerification(PRODUCER, 4, 0)).toBe(guard)
+    const guard = verify(log, 3)
+    expect(verify(log, 4)).toBe(guard)
     expect(appendVerified(log, inTransaction(4), guard)).toMatchObject(
       refusedAs(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER),
     )
@@ -91,9 +106,42 @@ describe('the first record of a transaction', () => {
 
   it('begins anew with a newer epoch', () => {
     const log = openLogs({ disk: simDisk() }).log()
-    const guard = log.startVerification(PRODUCER, 3, 0)
-    expect(log.startVerification(PRODUCER, 5, 1)).toBe(guard)
+    const guard = verify(log, 3)
+    expect(verify(log, 5, 1)).toBe(guard)
     expect(appendVerified(log, inTransaction(5, { producerEpoch: 1 }), guard)).toMatchObject({ error: 0 })
+  })
+})
+
+describe('the first record of a transaction whose producer has an epoch for each', () => {
+  const next = (sequence: number) => inTransaction(sequence, { producerEpoch: 1 })
+
+  it('is not of the transaction before, which has not ended here yet', () => {
+    const log = openLogs({ disk: simDisk() }).log()
+    appendVerified(log, inTransaction(0), verify(log, 0, 0, true))
+    expect(appendVerified(log, next(0), null)).toMatchObject(refusedAs(ErrorCode.INVALID_TXN_STATE))
+    const guard = verify(log, 0, 1, true)
+    expect(guard).not.toBe(null)
+    // The marker is of the epoch that it brings: what is asked meanwhile is of the next transaction.
+    end(log, false, { producerEpoch: 1 })
+    expect(appendVerified(log, next(0), guard)).toMatchObject({ error: 0 })
+    expect(verify(log, 1, 1, true)).toBe(null)
+  })
+
+  it('is not let in by what was confirmed before the marker of its own end', () => {
+    const log = openLogs({ disk: simDisk() }).log()
+    const guard = verify(log, 0, 0, true)
+    end(log, true, { producerEpoch: 1 })
+    expect(log.startVerification(firstOf(PRODUCER, { isBumping: true }))).toBe('fenced')
+    expect(appendVerified(log, inTransaction(0), guard)).toMatchObject(refusedAs(ErrorCode.INVALID_TXN_STATE))
+  })
+
+  it('has sequence 0 where nothing is known of the producer', () => {
+    const log = openLogs({ disk: simDisk() }).log()
+    const refusal = refusedAs(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER)
+    expect(appendVerified(log, inTransaction(3), verify(log, 3, 0, true))).toMatchObject(refusal)
+    expect(appendVerified(log, inTransaction(0), verify(log, 0, 0, true))).toMatchObject({ error: 0 })
+    const other = openLogs({ disk: simDisk() }).log()
+    expect(appendVerified(other, inTransaction(3), verify(other, 3))).toMatchObject({ error: 0 })
   })
 })
 
@@ -102,16 +150,16 @@ describe('what is being verified', () => {
     const fixture = openLogs({ disk: simDisk(), manager: {} })
     const log = fixture.log()
     append(log, 'a record, so that there is a log')
-    const guard = log.startVerification(PRODUCER, 0, 0)
+    const guard = verify(log, 0)
     await fixture.time.advance(86_400_000 + 600_000)
     expect(appendVerified(log, inTransaction(0), guard)).toMatchObject(refusedAs(ErrorCode.INVALID_TXN_STATE))
   })
 
   it('is bounded: the oldest one goes', () => {
     const verifications = new Verifications()
-    const first = verifications.start(0, 0, 0, START_MS)
-    const second = verifications.start(1, 0, 0, START_MS)
-    for (let id = 2; id <= MAX_VERIFICATIONS; id++) verifications.start(id, 0, 0, START_MS)
+    const first = verifications.start(firstOf(0), START_MS)
+    const second = verifications.start(firstOf(1), START_MS)
+    for (let id = 2; id <= MAX_VERIFICATIONS; id++) verifications.start(firstOf(id), START_MS)
     expect(verifications.size).toBe(MAX_VERIFICATIONS)
     expect([verifications.isHeld(0, first), verifications.isHeld(1, second)]).toEqual([false, true])
   })
@@ -169,7 +217,7 @@ describe('a follower', () => {
     expect(follower.firstUnstableOffset(3)).toBe(2)
     expect(follower.abortedTransactions(0, 3)).toEqual([{ producerId: PRODUCER, firstOffset: 0 }])
     expect(append(follower, inTransaction(1))).toMatchObject({ duplicate: true, firstOffset: 2 })
-    expect(follower.startVerification(PRODUCER, 2, 0)).toBe(null)
+    expect(verify(follower, 2)).toBe(null)
     expect(end(follower, true, { coordinatorEpoch: 5 })).toMatchObject(
       refusedAs(ErrorCode.TRANSACTION_COORDINATOR_FENCED),
     )

@@ -210,6 +210,19 @@ export const transactionKeys = {
     'Whether the coordinator is asked before a transaction writes to a partition.',
     cluster,
   ),
+  'add.partitions.to.txn.retry.backoff.ms': int(20, 'Wait before a leader adds a partition again.', {
+    min: 1,
+  }),
+  'add.partitions.to.txn.retry.backoff.max.ms': int(
+    100,
+    'For how long it does, while the transaction before ends.',
+    { min: 0 },
+  ),
+  'odradek.transaction.version': oneOf(
+    ['0', '2'],
+    '2',
+    "The highest transaction.version served; what clients go by is the lowest of all brokers. Odradek's own (docs/decisions/0019-transaction-version.md).",
+  ),
   'producer.id.expiration.ms': int(86400000, 'An idle producer id is forgotten after this.', {
     ...cluster,
     min: 1,

@@ -1,9 +1,10 @@
 /**
- * Produce 0-11: appends one magic-2 batch per partition; up to v2 message sets of format 0 or 1 too, which are converted.
+ * Produce 0-12: appends one magic-2 batch per partition; up to v2 message sets of format 0 or 1 too, which are converted.
  * acks 0 sends no reply and closes the connection on an error, 1 answers when the leader has written, -1 when the
  * in-sync set has. v7 allows zstd, v8 adds record errors, v10 names the current leader (KIP-951).
  * v1 tells a throttle time, v2 the log append time, v11 knows TRANSACTION_ABORTABLE. Transactional batches are of one
- * producer; where their transaction is not open in a partition yet, its coordinator is asked (../produce-in-transaction.ts).
+ * producer; where their transaction is not open in a partition yet, its coordinator is asked, and from v12 on has the
+ * partition added (../produce-in-transaction.ts).
  */
 import type { AppendOutcome } from '../../log/types.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
@@ -77,7 +78,7 @@ function appendAll(
     for (const { index, records } of topic.partitionData) {
       const refused =
         refusal(services, request, context, { topic: topic.name, index, records }) ??
-        verificationRefusal(verdicts, records)
+        verificationRefusal(verdicts, records, context.apiVersion)
       const partition = services.replicas.get(topic.name, index)
       if (refused) partitionResponses.push(failure(index, refused.error, refused.message))
       else if (context.apiVersion < FIRST_VERSION_OF_BATCHES && !hasWholeMessage(records!))

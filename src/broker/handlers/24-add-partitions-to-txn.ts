@@ -4,16 +4,13 @@
  * in its transaction (KIP-890); v5 knows TRANSACTION_ABORTABLE.
  */
 import type { TopicResult } from '../../coordinator/transactions/transaction-coordinator.ts'
-import { BUMPING_TRANSACTIONS, CLASSIC_TRANSACTIONS } from '../../coordinator/transactions/transaction.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import type {
   AddPartitionsToTxnRequest,
   AddPartitionsToTxnResponse,
 } from '../../protocol/messages/24-add-partitions-to-txn.ts'
+import { addOrVerify } from '../add-partitions-to-txn.ts'
 import type { RequestContext, Services } from '../services.ts'
-import { isInternalTopic } from '../topic-names.ts'
-
-type Addition = AddPartitionsToTxnRequest['transactions'][number]
 
 const FIRST_VERSION_OF_BROKERS = 4
 const KNOWS_PRODUCER_FENCED = 2
@@ -31,67 +28,23 @@ export async function handleAddPartitionsToTxn(
       verifyOnly: false,
       topics: request.v3AndBelowTopics,
     }
-    return { resultsByTopicV3AndBelow: await addOne(services, addition, apiVersion) }
+    const results = await addOrVerify(services, addition, false)
+    const isOld = apiVersion < KNOWS_PRODUCER_FENCED
+    return { resultsByTopicV3AndBelow: isOld ? withoutFenced(results) : results }
   }
   const resultsByTransaction = request.transactions.map(async (addition) => ({
     transactionalId: addition.transactionalId,
-    topicResults: await addOne(services, addition, apiVersion),
+    topicResults: await addOrVerify(services, addition, true),
   }))
   return { errorCode: ErrorCode.NONE, resultsByTransaction: await Promise.all(resultsByTransaction) }
 }
 
-async function addOne(services: Services, addition: Addition, apiVersion: number): Promise<TopicResult[]> {
-  const { transactionalId, producerId, producerEpoch, verifyOnly } = addition
-  const topics = merged(addition.topics)
-  const isOfBroker = apiVersion >= FIRST_VERSION_OF_BROKERS
-  const refused = (topic: string, partition: number): number => {
-    // No producer writes there itself.
-    if (!isOfBroker && isInternalTopic(topic)) return ErrorCode.TOPIC_AUTHORIZATION_FAILED
-    const isKnown = services.metadata.partition(topic, partition) !== undefined
-    return isKnown ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-  }
-  const isRefused = [...topics].some(([topic, indexes]) =>
-    [...indexes].some((index) => refused(topic, index) !== ErrorCode.NONE),
-  )
-  // All, or none.
-  if (isRefused) {
-    return results(topics, (topic, index) => refused(topic, index) || ErrorCode.OPERATION_NOT_ATTEMPTED)
-  }
-  if (verifyOnly) {
-    const asked = [...topics].map(([name, indexes]) => ({ name, partitions: [...indexes] }))
-    return services.transactions.verifyPartitions(transactionalId, producerId, producerEpoch, asked)
-  }
-  const error = await services.transactions.addPartitions(transactionalId, {
-    producerId,
-    producerEpoch,
-    partitions: topics,
-    clientVersion: isOfBroker ? BUMPING_TRANSACTIONS : CLASSIC_TRANSACTIONS,
-  })
-  const isUnknown = apiVersion < KNOWS_PRODUCER_FENCED && error === ErrorCode.PRODUCER_FENCED
-  const code = isUnknown ? ErrorCode.INVALID_PRODUCER_EPOCH : error
-  // What was named twice is answered twice.
-  return addition.topics.map(({ name, partitions }) => ({
+function withoutFenced(topics: readonly TopicResult[]): TopicResult[] {
+  return topics.map(({ name, resultsByPartition }) => ({
     name,
-    resultsByPartition: partitions.map((partitionIndex) => ({ partitionIndex, partitionErrorCode: code })),
-  }))
-}
-
-function merged(topics: Addition['topics']): Map<string, Set<number>> {
-  const all = new Map<string, Set<number>>()
-  for (const { name, partitions } of topics) {
-    all.set(name, new Set([...(all.get(name) ?? []), ...partitions]))
-  }
-  return all
-}
-
-function results(
-  topics: ReadonlyMap<string, ReadonlySet<number>>,
-  codeOf: (topic: string, partition: number) => number,
-): TopicResult[] {
-  return [...topics].map(([name, indexes]) => ({
-    name,
-    resultsByPartition: [...indexes].map((partitionIndex) => {
-      return { partitionIndex, partitionErrorCode: codeOf(name, partitionIndex) }
+    resultsByPartition: resultsByPartition.map(({ partitionIndex, partitionErrorCode: code }) => {
+      const isUnknown = code === ErrorCode.PRODUCER_FENCED
+      return { partitionIndex, partitionErrorCode: isUnknown ? ErrorCode.INVALID_PRODUCER_EPOCH : code }
     }),
   }))
 }

@@ -1,7 +1,7 @@
 /**
- * TxnOffsetCommit 0-4: offsets that a group has reached in a producer's transaction (KIP-98); they count when it is committed.
- * v2 carries the leader epoch, v3 the member that commits (KIP-447), v4 knows TRANSACTION_ABORTABLE (KIP-890).
- * Not here: v5, which adds the group to the transaction by itself.
+ * TxnOffsetCommit 0-5: offsets that a group has reached in a producer's transaction (KIP-98); they count when it is committed.
+ * v2 carries the leader epoch, v3 the member that commits (KIP-447), v4 knows TRANSACTION_ABORTABLE (KIP-890), v5 puts the
+ * group's partition into the transaction (KIP-890, part 2).
  */
 import { andThen } from '../../coordinator/later.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'

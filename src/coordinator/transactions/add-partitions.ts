@@ -1,6 +1,6 @@
 /** AddPartitionsToTxn and AddOffsetsToTxn, and what partition leaders ask before a first append. Source: coordinators.md 6. */
 import { ErrorCode } from '../../protocol/error-codes.ts'
-import { answer, includesAll, isPreparing, union, write } from './transaction.ts'
+import { answer, BUMPING_TRANSACTIONS, includesAll, isPreparing, union, write } from './transaction.ts'
 import type { Decision, PartitionSet, Producer, TransactionMetadata, TransactionView } from './transaction.ts'
 
 export interface AddCall extends Producer {
@@ -11,9 +11,12 @@ export interface AddCall extends Producer {
 
 export function addPartitions(view: TransactionView, call: AddCall, nowMs: number): Decision {
   const { metadata } = view
+  const isBusy = view.isPending || isPreparing(metadata)
+  // Its producer may go by an id already that takes effect with the end that is under way.
+  if (isBusy && call.clientVersion >= BUMPING_TRANSACTIONS) return answer(ErrorCode.CONCURRENT_TRANSACTIONS)
   const error = checkProducer(metadata, call)
   if (error !== ErrorCode.NONE) return answer(error)
-  if (view.isPending || isPreparing(metadata)) return answer(ErrorCode.CONCURRENT_TRANSACTIONS)
+  if (isBusy) return answer(ErrorCode.CONCURRENT_TRANSACTIONS)
   const isOngoing = metadata.state === 'Ongoing'
   if (isOngoing && includesAll(metadata.partitions, call.partitions)) return answer(ErrorCode.NONE)
   return write({

@@ -7,6 +7,7 @@ import {
   answer,
   BUMPING_TRANSACTIONS,
   isExhausted,
+  isPreparing,
   LAST_EPOCH,
   NEEDS_PRODUCER_ID,
   NO_PARTITIONS,
@@ -62,7 +63,8 @@ function endClassic(view: TransactionView, call: EndCall, nowMs: number): Decisi
 
 /**
  * The end of each transaction bumps the epoch, so that the same epoch is the next transaction, the one before a retry. To abort
- * without having written anything is fine, and bumps the epoch as well.
+ * without having written anything is fine, and bumps the epoch as well. While an end is under way nobody is told more than that:
+ * its producer may go by an id already that takes effect with it.
  */
 function endBumping(
   view: TransactionView,
@@ -71,42 +73,32 @@ function endBumping(
   nowMs: number,
 ): Decision | NeedsProducerId {
   const { metadata } = view
-  const isRetry = isRetryAfterBump(metadata, call) || isRetryAfterNewId(metadata, call)
-  if (metadata.producerId !== call.producerId && !isRetryAfterNewId(metadata, call)) {
+  if (view.isPending || isPreparing(metadata)) return answer(ErrorCode.CONCURRENT_TRANSACTIONS)
+  const isCurrent = metadata.producerId === call.producerId && metadata.producerEpoch === call.producerEpoch
+  const { state } = metadata
+  if (isCurrent) {
+    if (state === 'Ongoing') return bumped(metadata, call.committed, newProducerId, nowMs)
+    if (call.committed) return answer(ErrorCode.INVALID_TXN_STATE)
+    return bumped({ ...metadata, startMs: nowMs }, false, newProducerId, nowMs)
+  }
+  const isOfBefore = isRetryAfterNewId(metadata, call)
+  if (metadata.producerId !== call.producerId && !isOfBefore) {
     return answer(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
   }
-  const isCurrent = metadata.producerEpoch === call.producerEpoch
-  const { state } = metadata
-  const isAwaited =
-    state === 'PrepareCommit' || state === 'PrepareAbort'
-      ? isRetryAfterBump(metadata, call)
-      : isCurrent || (isRetry && (state === 'CompleteCommit' || state === 'CompleteAbort'))
-  if (!isAwaited) return answer(ErrorCode.PRODUCER_FENCED)
-  if (view.isPending) return answer(ErrorCode.CONCURRENT_TRANSACTIONS)
-  switch (state) {
-    case 'Ongoing':
-      return bumped(metadata, call.committed, newProducerId, nowMs)
-    case 'PrepareCommit':
-    case 'PrepareAbort':
-      return answer(
-        (state === 'PrepareCommit') === call.committed
-          ? ErrorCode.CONCURRENT_TRANSACTIONS
-          : ErrorCode.INVALID_TXN_STATE,
-      )
-    default:
-      if (isRetry) {
-        const isDone = state === (call.committed ? 'CompleteCommit' : 'CompleteAbort')
-        return answer(isDone ? ErrorCode.NONE : ErrorCode.INVALID_TXN_STATE)
-      }
-      if (call.committed) return answer(ErrorCode.INVALID_TXN_STATE)
-      return bumped({ ...metadata, startMs: nowMs }, false, newProducerId, nowMs)
-  }
+  const isComplete = state === 'CompleteCommit' || state === 'CompleteAbort'
+  const isRetry = isComplete && (isOfBefore || isRetryAfterBump(metadata, call))
+  if (!isRetry) return answer(ErrorCode.PRODUCER_FENCED)
+  const isDone = state === (call.committed ? 'CompleteCommit' : 'CompleteAbort')
+  return answer(isDone ? ErrorCode.NONE : ErrorCode.INVALID_TXN_STATE)
 }
 
-/** The last epoch of all fences; it is no retry's, but where a new id stands by for its producer. */
-function isRetryAfterBump(metadata: TransactionMetadata, { producerEpoch }: Producer): boolean {
-  const isFence = metadata.producerEpoch === LAST_EPOCH && metadata.nextProducerId === NONE
-  return metadata.producerEpoch === producerEpoch + 1 && !isFence
+/** Also of who was overtaken by an abort, and asks for one: it goes on in the epoch of that. The last epoch is nobody's. */
+function isRetryAfterBump(metadata: TransactionMetadata, call: Producer): boolean {
+  return (
+    metadata.producerId === call.producerId &&
+    metadata.producerEpoch === call.producerEpoch + 1 &&
+    metadata.producerEpoch < LAST_EPOCH
+  )
 }
 
 function isRetryAfterNewId(metadata: TransactionMetadata, call: Producer): boolean {
@@ -134,21 +126,21 @@ function bumped(
 
 /**
  * An open transaction is aborted in an epoch that its producer does not have. Where the end of a transaction bumps the epoch
- * the new one is two beyond the old, lest the producer takes it for the answer to its own EndTxn.
+ * that is the one that the end of this brings, as in Kafka 4.1.1: its producer may still take it, until another begins.
  */
-export function fence(view: TransactionView, nowMs: number): Decision {
-  const { metadata, hasFailedFence } = view
-  const isBumping = metadata.clientVersion >= BUMPING_TRANSACTIONS
-  const fencedEpoch = hasFailedFence
-    ? metadata.producerEpoch
-    : Math.min(metadata.producerEpoch + 1, LAST_EPOCH)
-  const next = {
-    ...prepared(metadata, false, nowMs),
-    previousProducerId: metadata.producerId,
-    producerEpoch: isBumping ? Math.min(fencedEpoch + 1, LAST_EPOCH) : fencedEpoch,
-    lastProducerEpoch: isBumping ? fencedEpoch : NONE,
+export function fence({ metadata, hasFailedFence }: TransactionView, nowMs: number): Decision {
+  const nextEpoch = Math.min(metadata.producerEpoch + 1, LAST_EPOCH)
+  const next = { ...prepared(metadata, false, nowMs), previousProducerId: metadata.producerId }
+  if (metadata.clientVersion >= BUMPING_TRANSACTIONS) {
+    const bump = { producerEpoch: nextEpoch, lastProducerEpoch: metadata.producerEpoch }
+    return { type: 'fence', fencedEpoch: null, next: { ...next, ...bump } }
   }
-  return { type: 'fence', fencedEpoch, next }
+  const fencedEpoch = hasFailedFence ? metadata.producerEpoch : nextEpoch
+  return {
+    type: 'fence',
+    fencedEpoch,
+    next: { ...next, producerEpoch: fencedEpoch, lastProducerEpoch: NONE },
+  }
 }
 
 /** It has been open for longer than its producer has asked for. */

@@ -78,14 +78,14 @@ export class TransactionRuntime {
   /** Gives the error code for who has asked. */
   carryOut(partition: TransactionPartition, transaction: LiveTransaction, decision: Decision): Later<number> {
     if (decision.type === 'answer') return decision.errorCode
-    if (decision.type === 'fence') {
-      const { fencedEpoch } = decision
+    const fencedEpoch = decision.type === 'fence' ? decision.fencedEpoch : null
+    if (fencedEpoch !== null) {
       const { metadata } = transaction
       transaction.metadata = { ...metadata, producerEpoch: fencedEpoch, lastProducerEpoch: NONE }
     }
     return andThen(this.#store(partition, transaction, decision.next), (error) => {
       if (error === ErrorCode.NONE) this.#complete(partition, transaction, false)
-      else if (decision.type === 'fence') transaction.hasFailedFence = true
+      else if (fencedEpoch !== null) transaction.hasFailedFence = true
       // Nobody has heard of it.
       else if (transaction.metadata.producerEpoch === NONE) this.#forget(partition, transaction)
       return error

@@ -59,8 +59,11 @@ export interface Producer {
 export type Decision =
   | { readonly type: 'answer'; readonly errorCode: number }
   | { readonly type: 'write'; readonly next: TransactionMetadata }
-  /** From now on the producer is refused, whether or not `next` is stored. */
-  | { readonly type: 'fence'; readonly fencedEpoch: number; readonly next: TransactionMetadata }
+  /**
+   * As `write`, but who has asked is to ask again. `fencedEpoch`: from now on the producer is refused, whether or not `next` is
+   * stored; null: once it is stored.
+   */
+  | { readonly type: 'fence'; readonly fencedEpoch: number | null; readonly next: TransactionMetadata }
 
 /** It cannot be decided without a new producer id: decide again with one. */
 export const NEEDS_PRODUCER_ID = { type: 'needs-producer-id' } as const

@@ -4,7 +4,7 @@ import type { RequestOf, ResponseOf } from '../schema.ts'
 export const produceApi = api({
   key: 0,
   name: 'Produce',
-  versions: [0, 11],
+  versions: [0, 12],
   flexibleFrom: 9,
   request: {
     transactionalId: string.nullable().from(3).default(null),

@@ -4,7 +4,7 @@ import type { RequestOf, ResponseOf } from '../schema.ts'
 export const endTxnApi = api({
   key: 26,
   name: 'EndTxn',
-  versions: [0, 4],
+  versions: [0, 5],
   flexibleFrom: 3,
   request: {
     transactionalId: string,
@@ -15,6 +15,8 @@ export const endTxnApi = api({
   response: {
     throttleTimeMs: int32.default(0),
     errorCode: int16,
+    producerId: int64.from(5).default(-1),
+    producerEpoch: int16.from(5).default(-1),
   },
 })
 

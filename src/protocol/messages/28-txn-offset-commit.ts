@@ -4,7 +4,7 @@ import type { RequestOf, ResponseOf } from '../schema.ts'
 export const txnOffsetCommitApi = api({
   key: 28,
   name: 'TxnOffsetCommit',
-  versions: [0, 4],
+  versions: [0, 5],
   flexibleFrom: 3,
   request: {
     transactionalId: string,

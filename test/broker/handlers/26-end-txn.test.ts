@@ -140,6 +140,61 @@ describe('who comes too late', () => {
   })
 })
 
+describe('a client of transaction.version 2', () => {
+  const bumped = async (from: Producer, committed: boolean) => {
+    const { errorCode, ...next } = await broker.client.request(endTxnApi, 5, { ...from, committed })
+    return { errorCode, next: { ...from, producerId: next.producerId, producerEpoch: next.producerEpoch } }
+  }
+  const write = async (from: Producer, partition: number, version = 12) => {
+    const { producerId, producerEpoch, transactionalId } = from
+    const batch = batchOf(['paid'], { producerId, producerEpoch, baseSequence: 0, transactional: true })
+    const options = { transactionalId, partition, version }
+    return (await produce(broker.client, 'ledger', batch, options)).errorCode
+  }
+
+  test('adds partitions by writing to them, and has its epoch bumped by the end', async () => {
+    let from = await producer('bumping')
+    for (const committed of [true, false, true]) {
+      expect([await write(from, 0), await write(from, 1)]).toEqual([ErrorCode.NONE, ErrorCode.NONE])
+      expect(await described('bumping')).toMatchObject({
+        transactionState: 'Ongoing',
+        producerEpoch: from.producerEpoch,
+        topics: [{ topic: 'ledger', partitions: [0, 1] }],
+      })
+      const { errorCode, next } = await bumped(from, committed)
+      expect(errorCode).toBe(ErrorCode.NONE)
+      expect(next).toEqual({ ...from, producerEpoch: from.producerEpoch + 1 })
+      // The next one begins at once: whoever is in its way is waited for.
+      from = next
+    }
+    expect(await write(from, 0)).toBe(ErrorCode.NONE)
+  })
+
+  test('of an old epoch is refused everywhere, with no id in the answer', async () => {
+    const old = await producer('overtaken')
+    expect(await write(old, 0)).toBe(ErrorCode.NONE)
+    const { next } = await bumped(old, true)
+    await isComplete('overtaken')
+    expect((await bumped(next, false)).errorCode).toBe(ErrorCode.NONE)
+    expect(await write(old, 0)).toBe(ErrorCode.INVALID_PRODUCER_EPOCH)
+    expect(await write(old, 1)).toBe(ErrorCode.INVALID_PRODUCER_EPOCH)
+    const refused = await broker.client.request(endTxnApi, 5, { ...old, committed: true })
+    expect(refused).toMatchObject({ errorCode: ErrorCode.PRODUCER_FENCED, producerId: -1, producerEpoch: -1 })
+  })
+
+  test('adds nothing where its request is of an older version', async () => {
+    const from = await producer('adds-nothing')
+    expect(await write(from, 0, 11)).toBe(ErrorCode.TRANSACTION_ABORTABLE)
+    expect((await described('adds-nothing')).transactionState).toBe('Empty')
+  })
+
+  test('that nobody knows is refused', async () => {
+    const from = { transactionalId: 'unheard-of', producerId: 77, producerEpoch: 0 }
+    expect(await write(from, 0)).toBe(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
+    expect((await bumped(from, true)).errorCode).toBe(ErrorCode.INVALID_PRODUCER_ID_MAPPING)
+  })
+})
+
 describe('partitions', () => {
   test('are added all or none', async () => {
     const from = await producer('partitions')

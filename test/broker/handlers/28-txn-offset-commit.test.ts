@@ -137,6 +137,48 @@ describe('a transaction that reads and writes', () => {
   })
 })
 
+describe('a transaction of a client of transaction.version 2', () => {
+  const endBumping = async (of: Identity, committed: boolean): Promise<Identity> => {
+    const reply = await broker.client.request(endTxnApi, 5, { transactionalId, ...of, committed })
+    expect(reply.errorCode).toBe(0)
+    return { producerId: reply.producerId, producerEpoch: reply.producerEpoch }
+  }
+
+  test('includes the offsets that are committed in it, without a word to its coordinator', async () => {
+    let own = await producer()
+    expect(await send(own, 0, 'copied', 12)).toBe(0)
+    expect(await commit(own, 5, 5)).toBe(0)
+    expect(await stableOffset()).toMatchObject({ errorCode: ErrorCode.UNSTABLE_OFFSET_COMMIT })
+    own = await endBumping(own, true)
+    expect(await stableAtLast()).toBe(5)
+    // While the one before ends: clients ask again.
+    expect(
+      await eventually(
+        () => commit(own, 6, 5),
+        (error) => error !== 51,
+      ),
+    ).toBe(0)
+    expect(await commit(own, 7, 5)).toBe(0)
+    expect(await send(own, 0, 'never', 12)).toBe(0)
+    own = await endBumping(own, false)
+    expect(await stableAtLast()).toBe(5)
+    expect(await eventually(committedValues, (values) => values.includes('1 aborted'))).toContain('copied')
+  })
+
+  test('does not take offsets of an epoch that is over', async () => {
+    const old = await producer()
+    expect(await commit(old, 5, 5)).toBe(0)
+    await endBumping(old, true)
+    expect(await stableAtLast()).toBe(5)
+    expect(
+      await eventually(
+        () => commit(old, 6, 5),
+        (error) => error !== 51,
+      ),
+    ).toBe(ErrorCode.INVALID_PRODUCER_EPOCH)
+  })
+})
+
 describe('what is in no transaction', () => {
   test.each([
     [9, ErrorCode.INVALID_TXN_STATE],

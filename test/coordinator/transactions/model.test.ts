@@ -59,6 +59,7 @@ class Model {
   }
 
   add(pid: number, epoch: number, partition: string, bumps: boolean, nowMs: number): string {
+    if (this.phase === 'ending' && bumps) return 'CONCURRENT_TRANSACTIONS'
     const refused = this.stranger(pid, epoch)
     if (refused !== null) return refused
     if (this.phase === 'ending') return 'CONCURRENT_TRANSACTIONS'
@@ -81,7 +82,7 @@ class Model {
   }
 
   abortInNewEpoch(): void {
-    this.epoch += this.bumps ? 2 : 1
+    this.epoch++
     this.replaced = this.bumps ? { pid: this.pid, epoch: this.epoch - 1 } : null
     Object.assign(this, { phase: 'ending', commits: false })
   }
@@ -98,13 +99,13 @@ class Model {
 
   /** The table of KIP-890, as Kafka 4.1 has it: rows are phases, columns the request's epoch and what it asks for. */
   private endBumping(pid: number, epoch: number, commits: boolean): string {
+    if (this.phase === 'ending') return 'CONCURRENT_TRANSACTIONS'
     if (this.phase === 'none' || pid !== this.pid) return 'INVALID_PRODUCER_ID_MAPPING'
     const age = epoch === this.epoch ? 'current' : epoch === this.epoch - 1 ? 'before' : 'other'
     const wanted = commits ? 'commit' : 'abort'
     const table: Record<string, Record<string, string>> = {
       empty: { 'current abort': 'BUMP', 'current commit': 'INVALID_TXN_STATE' },
       open: { 'current abort': 'BUMP', 'current commit': 'BUMP' },
-      ending: { 'before abort': 'CONCURRENT_TRANSACTIONS', 'before commit': 'CONCURRENT_TRANSACTIONS' },
       committed: {
         'current abort': 'BUMP',
         'current commit': 'INVALID_TXN_STATE',

@@ -282,8 +282,8 @@ describe('EndTxn of clients whose epoch is bumped by it (KIP-890)', () => {
     expect(await end(after, producer, true, bumping)).toEqual(next)
   })
 
-  it.each([0, 32_764, 32_765, 32_766])(
-    'one that was fenced in epoch %i is not taken for a retry',
+  it.each([0, 32_764, 32_765])(
+    'one that was overtaken in epoch %i commits no more, and goes on after an abort until another begins',
     async (epoch) => {
       const w = world()
       let producer = await init(w)
@@ -292,17 +292,57 @@ describe('EndTxn of clients whose epoch is bumped by it (KIP-890)', () => {
       await add(w, producer, ['orders/0'], bumping)
       expect((await init(w)).errorCode).toBe(CONCURRENT_TRANSACTIONS)
       await settled()
-      for (const committed of [true, false]) {
-        expect((await end(w, producer, committed, bumping)).errorCode).toBe(PRODUCER_FENCED)
-      }
+      expect(w.brokers.sent).toEqual([`abort orders/0 1/${epoch + 1} @5`])
+      expect((await end(w, producer, true, bumping)).errorCode).toBe(INVALID_TXN_STATE)
+      const after = { errorCode: NONE, producerId: 1, producerEpoch: epoch + 1 }
+      expect(await end(w, producer, false, bumping)).toEqual(after)
+      expect(await init(w, { expected: [1, epoch] })).toEqual(after)
       const next = await init(w)
       expect(next.errorCode).toBe(NONE)
       expect(next.producerEpoch).toBeLessThan(32_767)
       for (const committed of [true, false]) {
         expect((await end(w, producer, committed, bumping)).errorCode).not.toBe(NONE)
+        expect((await end(w, after, committed, bumping)).errorCode).not.toBe(NONE)
       }
     },
   )
+
+  it('gives the last epoch of all to nobody', async () => {
+    const w = world()
+    let producer = await init(w)
+    while (producer.producerEpoch < 32_766)
+      producer = await init(w, { expected: [1, producer.producerEpoch] })
+    await add(w, producer, ['orders/0'], bumping)
+    expect((await init(w)).errorCode).toBe(CONCURRENT_TRANSACTIONS)
+    await settled()
+    expect(state(w)).toBe('CompleteAbort 1/32767')
+    for (const committed of [true, false]) {
+      expect((await end(w, producer, committed, bumping)).errorCode).toBe(PRODUCER_FENCED)
+    }
+    expect((await init(w, { expected: [1, 32_766] })).errorCode).toBe(PRODUCER_FENCED)
+    expect(await init(w)).toEqual({ errorCode: NONE, producerId: 2, producerEpoch: 0 })
+  })
+
+  it('tells nobody more than that an end is under way, while it is', async () => {
+    const w = world()
+    const producer = await open(w, bumping)
+    w.brokers.late = true
+    const next = await end(w, producer, true, bumping)
+    for (const one of [producer, next, { producerId: 9, producerEpoch: 9 }]) {
+      expect((await end(w, one, true, bumping)).errorCode).toBe(CONCURRENT_TRANSACTIONS)
+      expect(await add(w, one, ['orders/0'], bumping)).toBe(CONCURRENT_TRANSACTIONS)
+    }
+  })
+
+  it('is not fenced by an abort that is not stored', async () => {
+    const w = world()
+    const producer = await open(w, bumping)
+    w.log.appendError = ErrorCode.NOT_ENOUGH_REPLICAS
+    expect((await init(w)).errorCode).toBe(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    w.log.appendError = 0
+    expect(state(w)).toBe('Ongoing 1/0 orders/0')
+    expect(await end(w, producer, true, bumping)).toMatchObject({ errorCode: NONE, producerEpoch: 1 })
+  })
 })
 
 describe('the clock', () => {

@@ -36,7 +36,8 @@ public class Generate {
         Path directory = Path.of(args[0]);
         for (String spec : Arrays.copyOfRange(args, 1, args.length)) {
             String[] parts = spec.split("[:-]");
-            Golden.writeApi(directory, Short.parseShort(parts[0]), Short.parseShort(parts[1]), Short.parseShort(parts[2]));
+            String suffix = parts[1].equals("0") ? "" : "-4.1";
+            Golden.writeApi(directory, Short.parseShort(parts[0]), Short.parseShort(parts[1]), Short.parseShort(parts[2]), suffix);
         }
         Golden.writeJson(directory.resolve("consumer-group-records.json"), records());
         Golden.writeJson(directory.resolve("consumer-assignments.json"), Assignments.all());

@@ -74,6 +74,11 @@ public class Golden {
     // ---- messages ----
 
     static void writeApi(Path directory, short key, short first, short last) throws Exception {
+        writeApi(directory, key, first, last, "");
+    }
+
+    /** {@code suffix}: of the file's name, where another release writes the versions before. */
+    static void writeApi(Path directory, short key, short first, short last, String suffix) throws Exception {
         ApiMessageType type = ApiMessageType.fromApiKey(key);
         Map<String, Object> file = new LinkedHashMap<>();
         file.put("key", key);
@@ -120,7 +125,7 @@ public class Golden {
             file.put(request ? "request" : "response", side);
         }
         String kebab = type.name.replaceAll("(?<=[a-z])(?=[A-Z])", "-").toLowerCase();
-        writeJson(directory.resolve(String.format("%02d-%s.json", key, kebab)), file);
+        writeJson(directory.resolve(String.format("%02d-%s%s.json", key, kebab, suffix)), file);
     }
 
     static String clientId(Variant variant) {

@@ -26,12 +26,14 @@ const cluster: KnownDifference[] = [
     reason: 'consumer groups of the new protocol are served as Kafka 4.1 serves them',
   },
   {
+    scenario: /ApiVersions|Unknown versions|Produce v/,
+    at: / apiKeys\.(0|26|28)\.maxVersion$/,
+    reason: 'transaction.version 2 is served as Kafka 4.1 serves it (docs/decisions/0019)',
+  },
+  {
     scenario: 'ApiVersions: what is served',
-    at: / finalizedFeaturesEpoch$/,
-    kafka: 0,
-    odradek: -1,
-    reason:
-      'no features are finalised here, and -1 says so; Kafka gives the version of its empty /feature znode',
+    at: / (supportedFeatures|finalizedFeatures)(\.transaction\.version|\[0\])?$/,
+    reason: 'transaction.version is the only feature that we tell of; Kafka 3.9 on ZooKeeper has none',
   },
   {
     scenario: 'Metadata: topics that are not there',

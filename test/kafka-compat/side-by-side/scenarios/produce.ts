@@ -357,6 +357,7 @@ export const produceScenarios: Scenario[] = [
           readBack(`p${version}${suffix}`),
         ),
       3,
+      11,
     ),
   },
   {

@@ -297,7 +297,7 @@ export const transactionCoordinatorScenarios: readonly Scenario[] = [
   scenario('Transactions: InitProducerId', everyVersion(initProducerIdApi, aLife)),
   scenario('Transactions: AddPartitionsToTxn', everyVersion(addPartitionsToTxnApi, added, 0, 3)),
   scenario('Transactions: AddOffsetsToTxn', everyVersion(addOffsetsToTxnApi, offsets)),
-  scenario('Transactions: EndTxn', everyVersion(endTxnApi, ended)),
+  scenario('Transactions: EndTxn', everyVersion(endTxnApi, ended, 0, 4)),
   scenario('Transactions: verification', everyVersion(addPartitionsToTxnApi, verified, 4, 5)),
   scenario('Transactions: fencing', fencing()),
   scenario('Transactions: lists', everyVersion(listTransactionsApi, lists)),
