@@ -24,6 +24,7 @@ await build({
     ...Object.fromEntries(questions.map((name) => [name, entry(name)])),
     'floor-broker': join(here, 'floor', 'floor-broker.ts'),
     'log-sink': join(here, 'log', 'sink.ts'),
+    'group-load': join(here, 'groups', 'load.ts'),
     'log-segments': join(here, 'log', 'segments-process.ts'),
     // The command again, with white space: a profile's line numbers then tell functions apart.
     ...(question === 'profile' ? { 'profiled-odradek': join(root, 'src', 'main.ts') } : {}),

@@ -27,10 +27,11 @@ export async function startOdradek(
   directory: string,
   program = [odradekBundle()],
   settings: readonly string[] = [],
+  flags: readonly string[] = [],
 ): Promise<Broker> {
   const port = await freePort()
   const overrides = [...sameSettings, ...settings].flatMap((setting) => ['--override', setting])
-  const args = [...program, '--port', String(port), '--data-dir', directory, ...overrides]
+  const args = [...program, '--port', String(port), '--data-dir', directory, ...flags, ...overrides]
   const started = await startServer(process.execPath, args, /^odradek .* ready in /m)
   return reachedBy(port, started)
 }

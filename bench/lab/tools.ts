@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { cleanEnv } from './process.ts'
 
 export const KAFKA_VERSION = '3.9.1'
+export const KAFKA_41_VERSION = '4.1.1'
 
 /** bench/run.js starts every benchmark in the repository's root. */
 export const root = process.cwd()
@@ -66,27 +67,36 @@ export function kcat(): string {
   return 'kcat'
 }
 
-/** The class path of Apache Kafka's broker and tools (about 100 jars, 110 MB, from Maven Central). */
+/** The class path of Apache Kafka 3.9's broker and tools (about 100 jars, 110 MB, from Maven Central). */
 export function kafkaClassPath(): string {
+  return kafkaJars(KAFKA_VERSION, 'libs', 'bench-complete')
+}
+
+/** The same of the Kafka that has KIP-848 and version-2 transactions; the Java suites keep it at the same place. */
+export function kafka41ClassPath(): string {
+  return kafkaJars(KAFKA_41_VERSION, '.', '.complete')
+}
+
+/** `complete`: the file that says that all of them are there. */
+function kafkaJars(version: string, libs: string, complete: string): string {
   require('java')
-  const directory = join(cache, `kafka-${KAFKA_VERSION}`, 'libs')
-  const complete = join(cache, `kafka-${KAFKA_VERSION}`, 'bench-complete')
-  if (!existsSync(complete)) {
+  const folder = join(cache, `kafka-${version}`)
+  const directory = join(folder, libs)
+  if (!existsSync(join(folder, complete))) {
     require('maven')
-    console.error(`fetching Apache Kafka ${KAFKA_VERSION} from Maven Central to ${directory}`)
+    console.error(`fetching Apache Kafka ${version} from Maven Central to ${directory}`)
     rmSync(directory, { recursive: true, force: true })
     const pom = join(root, 'bench', 'kafka', 'pom.xml')
-    const version = `-Dkafka.version=${KAFKA_VERSION}`
     run('mvn', [
       '-q',
       '-B',
       '-f',
       pom,
-      version,
+      `-Dkafka.version=${version}`,
       'dependency:copy-dependencies',
       `-DoutputDirectory=${directory}`,
     ])
-    writeFileSync(complete, '')
+    writeFileSync(join(folder, complete), '')
   }
   return join(directory, '*')
 }

@@ -1,12 +1,13 @@
 /**
- * The few requests the benchmarks themselves make, in old versions that every broker here answers. Written out by hand,
- * so that no broker is measured through its own code.
+ * The few requests the benchmarks themselves make, in old versions that every broker here answers (Kafka 4.1 has dropped
+ * the oldest). Written out by hand, so that no broker is measured through its own code.
  */
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const METADATA = 3
+const FIND_COORDINATOR = 10
 const CREATE_TOPICS = 19
 const DELETE_TOPICS = 20
 const ALTER_CONFIGS = 33
@@ -129,6 +130,8 @@ export async function untilLed(wire: Wire, topic: string, partitions: number): P
 /** Kafka says that it has started a moment before its controller counts it among the brokers. */
 const INVALID_REPLICATION_FACTOR = 38
 
+const THROTTLE_TIME_BYTES = 4
+
 export type TopicConfig = Readonly<Record<string, string>>
 
 function configArray(config: TopicConfig): Buffer {
@@ -136,7 +139,7 @@ function configArray(config: TopicConfig): Buffer {
   return Buffer.concat([int32(pairs.length), ...pairs.flat().map(string)])
 }
 
-/** CreateTopics 0, one replica each; returns when every partition has its leader. */
+/** CreateTopics 2, one replica each; returns when every partition has its leader. */
 export async function createTopic(
   wire: Wire,
   topic: string,
@@ -148,8 +151,10 @@ export async function createTopic(
   const replicas = 1
   for (;;) {
     const shape = [int32(partitions), int16(replicas), int32(0), configArray(config)]
-    const body = await wire.request(CREATE_TOPICS, 0, [int32(1), string(topic), ...shape, int32(timeoutMs)])
-    const error = body.readInt16BE(4 + 2 + Buffer.byteLength(topic))
+    const validateOnly = Buffer.of(0)
+    const request = [int32(1), string(topic), ...shape, int32(timeoutMs), validateOnly]
+    const body = await wire.request(CREATE_TOPICS, 2, request)
+    const error = body.readInt16BE(THROTTLE_TIME_BYTES + 4 + 2 + Buffer.byteLength(topic))
     if (error === 0) break
     if (error !== INVALID_REPLICATION_FACTOR || performance.now() > deadline)
       throw new Error(`creating ${topic}: error ${error}`)
@@ -168,9 +173,20 @@ export async function alterTopic(wire: Wire, topic: string, config: TopicConfig)
   if (error !== 0) throw new Error(`configs of ${topic}: error ${error}`)
 }
 
-/** DeleteTopics 0. */
+/** DeleteTopics 1. */
 export async function deleteTopic(wire: Wire, topic: string): Promise<void> {
-  const body = await wire.request(DELETE_TOPICS, 0, [int32(1), string(topic), int32(60_000)])
-  const error = body.readInt16BE(4 + 2 + Buffer.byteLength(topic))
+  const body = await wire.request(DELETE_TOPICS, 1, [int32(1), string(topic), int32(60_000)])
+  const error = body.readInt16BE(THROTTLE_TIME_BYTES + 4 + 2 + Buffer.byteLength(topic))
   if (error !== 0) throw new Error(`deleting ${topic}: error ${error}`)
+}
+
+/** FindCoordinator 0 until the group has one: makes `__consumer_offsets`. Rejects after a minute. */
+export async function untilCoordinated(wire: Wire, groupId: string): Promise<void> {
+  const deadline = performance.now() + 60_000
+  for (;;) {
+    const error = (await wire.request(FIND_COORDINATOR, 0, [string(groupId)])).readInt16BE(0)
+    if (error === 0) return
+    if (performance.now() > deadline) throw new Error(`FindCoordinator: error ${error}`)
+    await sleep(50)
+  }
 }

@@ -1,6 +1,7 @@
 /**
  * Where Odradek's CPU goes: src bundled as the build does, under `node --cpu-prof` and rdperf's load, the functions with the most self
  * time printed. For a look, not for a record: sampling itself costs. --mode produce|consume|replicate --size 100|1000
+ * or --mode classic|consumer|commits|load (groups.ts) --members N
  * --codec none|lz4 --seconds-worth N (about so much load) --top N. `replicate` is acks=all into three brokers, of which the
  * first leads all: --partitions N
  */
@@ -17,6 +18,7 @@ import type { Load } from '../lab/load.ts'
 import { cpuSeconds } from '../lab/process.ts'
 import { cache } from '../lab/tools.ts'
 import { createTopic, withWire } from '../lab/wire.ts'
+import { driveGroups, isOfGroups, loadingDirectory } from './groups.ts'
 import { asBundledModule, selfTimes } from './cpu-profile.ts'
 import type { CpuProfile } from './cpu-profile.ts'
 
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     codec: { type: 'string', default: 'none' },
     'seconds-worth': { type: 'string', default: '4' },
     partitions: { type: 'string', default: '4' },
+    members: { type: 'string', default: '500' },
     top: { type: 'string', default: '30' },
     data: { type: 'string', default: '/dev/shm' },
   },
@@ -54,8 +57,12 @@ const bundle = join(cache, 'bench', 'profiled-odradek.mjs')
 const nodeArgs = ['--cpu-prof', `--cpu-prof-dir=${work.path}`, bundle]
 
 async function profileBroker(): Promise<void> {
-  const broker = await startOdradek(dataDirectory, nodeArgs)
-  await drive(broker)
+  const { mode } = values
+  if (mode === 'load') await loadingDirectory(dataDirectory)
+  const settings = mode === 'load' ? ['offsets.topic.num.partitions=1'] : []
+  const broker = await startOdradek(dataDirectory, nodeArgs, settings)
+  if (isOfGroups(mode)) await driveGroups(broker, mode, Number(values.members))
+  else await drive(broker)
   await broker.stop()
 }
 

@@ -30,6 +30,34 @@ export function decodeRecords(
 }
 
 /**
+ * As `decodeRecords`, but no record is made: `visit` finds each where it lies, in `plain` at the cursor, which it must not move.
+ * What is thrown is thrown on the way.
+ */
+export function visitRecords(
+  bytes: Buffer,
+  position: number,
+  visit: (plain: Buffer, cursor: RecordCursor, offset: number) => void,
+): void {
+  const count = header.recordCount(bytes, position)
+  if (count === 0) return
+  const baseOffset = header.baseOffset(bytes, position)
+  const plain = plainRecords(bytes, position, anyRecord.maxDecompressedBytes)
+  const cursor = new RecordCursor(plain.bytes, plain.start, plain.end)
+  for (let index = 0; index < count; index++) {
+    cursor.next()
+    visit(plain.bytes, cursor, baseOffset + cursor.offsetDelta)
+  }
+}
+
+/** Of the record at the cursor: slices of `plain`. */
+export function keyAndValue(
+  plain: Buffer,
+  { keyAt, keyBytes, valueAt, valueBytes }: RecordCursor,
+): { key: Buffer | null; value: Buffer | null } {
+  return { key: slice(plain, keyAt, keyBytes), value: slice(plain, valueAt, valueBytes) }
+}
+
+/**
  * As `decodeRecords`, one at a time: a bomb's records need not all be in memory. What is thrown is thrown on the way. Returns
  * how many bytes follow the last record: 0, unless the count is wrong.
  */

@@ -11,6 +11,7 @@ import { CoordinatedPartitions } from '../coordinated-partitions.ts'
 import type { AppendWishes, CoordinatorLog } from '../coordinator-log.ts'
 import type { Later } from '../later.ts'
 import { appendCommitted, writeCommitted } from '../write-committed.ts'
+import { CommitScan } from './commit-scan.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
 import { restoreDeadlines } from './consumer/leave.ts'
 import { isConsumerRecord } from './consumer/records.ts'
@@ -19,7 +20,14 @@ import { GroupTimers } from './group-timers.ts'
 import { expireDeadlines, killGroup, prepareRebalance } from './rebalance.ts'
 import { decodeRecord, encodeRecord } from './records.ts'
 import type { GroupRecord } from './records.ts'
-import { GroupPartition, NOT_TRANSACTIONAL, replay, replayMarker, restoreLiveState } from './replay.ts'
+import {
+  GroupPartition,
+  NOT_TRANSACTIONAL,
+  replay,
+  replayCommit,
+  replayMarker,
+  restoreLiveState,
+} from './replay.ts'
 import { Turn } from './turn.ts'
 
 export interface GroupRuntimeParts {
@@ -198,16 +206,23 @@ export class GroupRuntime {
   #replayBatch(partition: GroupPartition, bytes: Buffer, position: number): void {
     const bits = batch.attributes(bytes, position)
     const producerId = batch.isTransactional(bits) ? batch.producerId(bytes, position) : NOT_TRANSACTIONAL
-    for (const { key, value, offset } of batch.decodeRecords(bytes, position)) {
-      if (batch.isControl(bits)) {
+    if (batch.isControl(bits)) {
+      for (const { key } of batch.decodeRecords(bytes, position)) {
         if (key !== null && key.length >= 4) {
           replayMarker(partition, producerId, key.readInt16BE(2) === COMMIT_MARKER)
         }
-        continue
       }
+      return
+    }
+    let scan: CommitScan | null = null
+    batch.visitRecords(bytes, position, (plain, cursor, offset) => {
+      scan ??= new CommitScan(plain)
+      const commit = scan.read(cursor, offset)
+      if (commit !== null) return replayCommit(partition, scan, commit, producerId)
+      const { key, value } = batch.keyAndValue(plain, cursor)
       const record = key === null ? null : this.#decode(key, value, offset)
       if (record !== null) replay(partition, record, offset, producerId)
-    }
+    })
   }
 
   /** A record that cannot be read costs itself, not the others. */

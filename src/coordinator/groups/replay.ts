@@ -54,11 +54,28 @@ export function replay(
   if (isConsumerRecord(record)) return replayConsumerRecord(partition, record)
   const { groupId, topic, partition: index, value } = record
   if (value === null && !partition.groups.has(groupId)) return
-  const group = partition.getOrCreate(groupId)
-  const offsets =
-    producerId === NOT_TRANSACTIONAL ? group.offsets : transactionOffsets(partition, group, producerId)
+  const offsets = offsetsOf(partition, groupId, producerId)
   if (value === null) offsets.delete(topic, index)
   else putIfNewer(offsets, topic, index, committedOffset(value, recordOffset))
+}
+
+/** As `replay` of an offset, for one that has been read already. */
+export function replayCommit(
+  partition: GroupPartition,
+  { groupId, topic, partition: index }: { groupId: string; topic: string; partition: number },
+  offset: CommittedOffset,
+  producerId: number,
+): void {
+  putIfNewer(offsetsOf(partition, groupId, producerId), topic, index, offset)
+}
+
+function offsetsOf(
+  partition: GroupPartition,
+  groupId: string,
+  producerId: number,
+): PartitionMap<CommittedOffset> {
+  const group = partition.getOrCreate(groupId)
+  return producerId === NOT_TRANSACTIONAL ? group.offsets : transactionOffsets(partition, group, producerId)
 }
 
 function replayConsumerRecord(partition: GroupPartition, record: ConsumerRecord): void {

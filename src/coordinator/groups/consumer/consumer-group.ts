@@ -59,6 +59,7 @@ export class ConsumerGroup {
 
   // Live.
   readonly deadlines = new Map<string, Deadlines>()
+  readonly #changedDeadlines = new Set<Deadlines>()
   /** Something about its topics may have changed since the metadata hash was computed. */
   metadataExpired = true
   /** Its regular expressions are being resolved. */
@@ -121,13 +122,19 @@ export class ConsumerGroup {
   }
 
   nextDeadlineMs(): number {
-    let next = Infinity
-    for (const { sessionMs, rebalanceMs, joinMs, syncMs } of this.deadlines.values()) {
-      next = Math.min(next, sessionMs, rebalanceMs, joinMs, syncMs)
-    }
+    this.#changedDeadlines.clear()
+    return earliest(this.deadlines.values())
+  }
+
+  /** The earliest of those that may have changed since this, or `nextDeadlineMs`, was last asked. */
+  nextChangedDeadlineMs(): number {
+    if (this.#changedDeadlines.size === 0) return Infinity
+    const next = earliest(this.#changedDeadlines)
+    this.#changedDeadlines.clear()
     return next
   }
 
+  /** To be changed in this turn, not later. */
   deadlinesOf(memberId: string): Deadlines {
     let deadlines = this.deadlines.get(memberId)
     if (deadlines === undefined) {
@@ -135,6 +142,7 @@ export class ConsumerGroup {
       deadlines = { sessionMs: none, rebalanceMs: none, rebalanceEpoch: -1, joinMs: none, syncMs: none }
       this.deadlines.set(memberId, deadlines)
     }
+    this.#changedDeadlines.add(deadlines)
     return deadlines
   }
 
@@ -237,6 +245,14 @@ export class ConsumerGroup {
     this.resolvedRegexes.set(regex, resolved)
     this.topicCounts.addMatches(resolved.topics, 1)
   }
+}
+
+function earliest(all: Iterable<Deadlines>): number {
+  let next = Infinity
+  for (const { sessionMs, rebalanceMs, joinMs, syncMs } of all) {
+    next = Math.min(next, sessionMs, rebalanceMs, joinMs, syncMs)
+  }
+  return next
 }
 
 function resolvedRegex(value: { topics: string[]; version: number; timestamp: number }): ResolvedRegex {

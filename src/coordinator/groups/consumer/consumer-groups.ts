@@ -215,7 +215,7 @@ export class ConsumerGroups {
 
   /** After a change of deadlines alone. */
   settle(partition: GroupPartition, group: Group): void {
-    group.wakeBy(group.consumer?.nextDeadlineMs() ?? Infinity)
+    group.wakeBy(group.consumer?.nextChangedDeadlineMs() ?? Infinity)
     this.#parts.runtime.settle(partition, group)
   }
 

@@ -11,14 +11,28 @@ export type Table = 'grown' | 'presized'
 
 export function inJavaOrder<K>(keys: Iterable<K>, hashOf: (key: K) => number, table: Table): K[] {
   const all = [...keys]
+  // Most members have partitions of one topic, and few of them.
+  if (all.length < 2) return all
   const mask = tableSize(all.length, table) - 1
-  const placed = all.map((key) => {
+  return inSlotOrder(all, (key) => {
     const hash = hashOf(key)
-    return { key, bucket: (hash ^ (hash >>> 16)) & mask }
+    return (hash ^ (hash >>> 16)) & mask
   })
-  // Keys of one bucket stay in the order in which they came.
-  return placed.sort((a, b) => a.bucket - b.bucket).map(({ key }) => key)
 }
+
+/** Keys of one slot stay in the order in which they came. */
+function inSlotOrder<K>(keys: readonly K[], slotOf: (key: K) => number): K[] {
+  const slots = new Float64Array(keys.length)
+  // The place lies in the lower half: one sort of plain numbers, stable by itself.
+  for (let i = 0; i < keys.length; i++) slots[i] = slotOf(keys[i]) * PLACES + i
+  slots.sort()
+  const inOrder: K[] = new Array(keys.length)
+  for (let i = 0; i < slots.length; i++) inOrder[i] = keys[slots[i] % PLACES]
+  return inOrder
+}
+
+/** More than there are keys; a slot of 32 bits times as many is a safe integer. */
+const PLACES = 2 ** 21
 
 function tableSize(keys: number, table: Table): number {
   let size = SMALLEST_TABLE
@@ -27,8 +41,9 @@ function tableSize(keys: number, table: Table): number {
   return size
 }
 
-/** The golden ratio, as Kafka's own hash table spreads hashes with it. */
-const SPREAD = 0x9e3779b97f4a7c15n
+/** The golden ratio, as Kafka's own hash table spreads hashes with it: 0x9e3779b97f4a7c15 in two halves. */
+const SPREAD_HIGH = 0x9e3779b9
+const SPREAD_LOW = 0x7f4a7c15
 const MOST_PER_SLOT = 0.75
 
 /**
@@ -36,12 +51,24 @@ const MOST_PER_SLOT = 0.75
  * decides between keys that share a bucket of Java's. `most`: keys that it ever held, for it never shrinks.
  */
 export function inTimelineOrder<K>(keys: Iterable<K>, hashOf: (key: K) => number, most: number): K[] {
-  let bits = 1n
-  while ((most + 1) * MOST_PER_SLOT > 2 ** Number(bits)) bits++
-  const slotOf = (key: K): number => Number(BigInt.asUintN(64, BigInt(hashOf(key)) * SPREAD) >> (64n - bits))
+  let bits = 1
+  while ((most + 1) * MOST_PER_SLOT > 2 ** bits) bits++
   // Of one slot the latest comes first.
-  const placed = [...keys].reverse().map((key) => ({ key, slot: slotOf(key) }))
-  return placed.sort((a, b) => a.slot - b.slot).map(({ key }) => key)
+  return inSlotOrder([...keys].reverse(), (key) => spreadHigh(hashOf(key)) >>> (32 - bits))
+}
+
+/** The upper 32 bits of the hash, extended to 64 bits with its sign, times the golden ratio. */
+function spreadHigh(hash: number): number {
+  const low = hash & 0xffff
+  const high = hash >>> 16
+  const spreadLow = SPREAD_LOW & 0xffff
+  const spreadHighHalf = SPREAD_LOW >>> 16
+  // The upper half of the product of two unsigned numbers of 32 bits, by halves of 16.
+  const middle = high * spreadLow + Math.floor((low * spreadLow) / 0x10000)
+  const cross = low * spreadHighHalf + (middle % 0x10000)
+  const carried = high * spreadHighHalf + Math.floor(middle / 0x10000) + Math.floor(cross / 0x10000)
+  const sign = hash < 0 ? SPREAD_LOW : 0
+  return (Math.imul(hash, SPREAD_HIGH) + carried - sign) >>> 0
 }
 
 /** String.hashCode() */

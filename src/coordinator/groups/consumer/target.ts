@@ -78,8 +78,11 @@ function memberSpecs(
 
 /** Topics that are gone are nobody's. */
 function existing(assignment: Assignment, topics: GroupTopics): Assignment {
-  if ([...assignment.keys()].every((topicId) => topics.topicById(topicId) !== undefined)) return assignment
-  return new Map([...assignment].filter(([topicId]) => topics.topicById(topicId) !== undefined))
+  const exists = (topicId: string): boolean => topics.topicById(topicId) !== undefined
+  for (const topicId of assignment.keys()) {
+    if (!exists(topicId)) return new Map([...assignment].filter(([each]) => exists(each)))
+  }
+  return assignment
 }
 
 /** `known`: what was found for another member with the same subscription. */
@@ -90,12 +93,24 @@ function subscribedTopicIds(
   known: Map<string, readonly string[]>,
 ): readonly string[] {
   const regex = regexOf(member)
+  // Of one topic, as most are.
+  if (regex === null && member.topicNames.size === 1) {
+    const [name] = member.topicNames
+    let ids = known.get(name)
+    if (ids === undefined) known.set(name, (ids = idsOf(topics, [name])))
+    return ids
+  }
   const matches = regex === null ? [] : [...(group.resolvedRegexes.get(regex)?.topics ?? [])]
   const names = [...new Set([...[...member.topicNames].sort(), ...matches.sort()])]
   const key = names.join(',')
   const found = known.get(key)
   if (found !== undefined) return found
-  const ids = inJavaOrder(names, stringHash, 'presized').flatMap((name) => topics.topic(name)?.topicId ?? [])
+  const ids = idsOf(topics, inJavaOrder(names, stringHash, 'presized'))
   known.set(key, ids)
   return ids
+}
+
+/** Of those that exist. */
+function idsOf(topics: GroupTopics, names: readonly string[]): string[] {
+  return names.flatMap((name) => topics.topic(name)?.topicId ?? [])
 }

@@ -30,19 +30,25 @@ function homogeneousAssignment(group: GroupSpec): ReadonlyMap<string, Assignment
     }
     total += count
   }
-  const { drafts, wanting } = keepWithinQuota(group, new Set(topicIds), total, free)
+  const { kept, wanting } = keepWithinQuota(group, new Set(topicIds), total, free)
   let next = 0
   for (const { memberId, wants } of wanting) {
-    const draft = drafts.get(memberId)!
-    for (let i = 0; i < wants && next < free.length; i++, next++) {
-      const [topicId, partition] = free[next]
-      const partitions = draft.get(topicId)
-      if (partitions === undefined) draft.set(topicId, new Set([partition]))
-      else partitions.add(partition)
-    }
+    const taken = free.slice(next, next + wants)
+    next += taken.length
+    if (taken.length > 0) kept.set(memberId, withMore(kept.get(memberId)!, taken))
   }
   assert(next === free.length, 'partitions were left unassigned')
-  return new Map([...drafts].map(([memberId, draft]) => [memberId, topicsOf(draft)]))
+  return kept
+}
+
+function withMore(assignment: Assignment, taken: readonly FreePartition[]): Assignment {
+  const draft: Draft = new Map([...assignment].map(([topicId, partitions]) => [topicId, new Set(partitions)]))
+  for (const [topicId, partition] of taken) {
+    const partitions = draft.get(topicId)
+    if (partitions === undefined) draft.set(topicId, new Set([partition]))
+    else partitions.add(partition)
+  }
+  return topicsOf(draft)
 }
 
 /** Takes from each member what is above its quota or no longer subscribed to, and says who may take how many more. */
@@ -56,25 +62,18 @@ function keepWithinQuota(
   const least = Math.floor(total / size)
   let extras = total % size
   let left = size
-  const drafts = new Map<string, Draft>()
+  const kept = new Map<string, Assignment>()
   const wanting: { memberId: string; wants: number }[] = []
   for (const [memberId, { assignment }] of group.members) {
     let hasExtra = extras > 0
     let quota = hasExtra ? least + 1 : least
-    const draft: Draft = new Map()
-    for (const topicId of inJavaOrder(assignment.keys(), uuidHash, 'grown')) {
-      if (!topicIds.has(topicId)) continue
-      const kept = new Set<number>()
-      for (const partition of partitionsInJavaOrder(assignment.get(topicId)!)) {
-        if (quota > 0) {
-          kept.add(partition)
-          quota--
-        } else {
-          free.push([topicId, partition])
-        }
-      }
-      if (kept.size > 0) draft.set(topicId, kept)
-    }
+    const held = countIn(assignment, topicIds)
+    // Nearly everybody keeps just what it has: then it is the same object.
+    kept.set(
+      memberId,
+      held <= quota ? within(assignment, topicIds) : cutTo(quota, assignment, topicIds, free),
+    )
+    quota = Math.max(quota - held, 0)
     // Others are left who can take the extra partition: this one does not need it.
     if (quota > 0 && hasExtra && left > extras) {
       quota--
@@ -83,7 +82,45 @@ function keepWithinQuota(
     if (quota > 0) wanting.push({ memberId, wants: quota })
     if (hasExtra) extras--
     left--
-    drafts.set(memberId, draft)
   }
-  return { drafts, wanting }
+  return { kept, wanting }
+}
+
+/** Partitions of these topics. */
+function countIn(assignment: Assignment, topicIds: ReadonlySet<string>): number {
+  let sum = 0
+  for (const [topicId, partitions] of assignment) if (topicIds.has(topicId)) sum += partitions.length
+  return sum
+}
+
+function within(assignment: Assignment, topicIds: ReadonlySet<string>): Assignment {
+  for (const topicId of assignment.keys()) {
+    if (!topicIds.has(topicId)) return new Map([...assignment].filter(([each]) => topicIds.has(each)))
+  }
+  return assignment
+}
+
+/** What a member keeps who has more; the others are free. */
+function cutTo(
+  quota: number,
+  assignment: Assignment,
+  topicIds: ReadonlySet<string>,
+  free: FreePartition[],
+): Assignment {
+  const draft: Draft = new Map()
+  let left = quota
+  for (const topicId of inJavaOrder(assignment.keys(), uuidHash, 'grown')) {
+    if (!topicIds.has(topicId)) continue
+    const kept = new Set<number>()
+    for (const partition of partitionsInJavaOrder(assignment.get(topicId)!)) {
+      if (left > 0) {
+        kept.add(partition)
+        left--
+      } else {
+        free.push([topicId, partition])
+      }
+    }
+    if (kept.size > 0) draft.set(topicId, kept)
+  }
+  return topicsOf(draft)
 }
