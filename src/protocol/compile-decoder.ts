@@ -28,7 +28,7 @@ export class DecoderSource {
     const literal = `{ ${properties.join(', ')} }`
     if (!this.flexible) return this.define(`return ${literal}`)
     const cases = tagged.map(
-      ({ name, field }) => `case ${tagOf(field)}: o.${name} = ${this.value(name, field)}; break`,
+      ({ name, field }) => `case ${tagOf(field)}: o.${name} = ${this.taggedValue(name, field)}; break`,
     )
     if (cases.length === 0) return this.define(`const o = ${literal}\nr.skipTags()\nreturn o`)
     return this.define(`const o = ${literal}
@@ -41,6 +41,13 @@ for (let n = r.uvarint(); n > 0; n--) {
   if (r.position !== end) r.fail('tag ' + tag + ' is not as long as it says')
 }
 return o`)
+  }
+
+  /** Whether a struct is null is told by 0 or 1 behind a tag, elsewhere by -1 or 1. */
+  private taggedValue(name: string, field: AnyField): string {
+    const { type } = field
+    if (type.kind !== 'struct' || !isNullable(field, this.version)) return this.value(name, field)
+    return `(r.uvarint() === 0 ? null : ${this.struct(type.fields)}(r))`
   }
 
   private value(name: string, field: AnyField): string {

@@ -52,7 +52,16 @@ export class EncoderSource {
   private sized(name: string, variable: string, field: AnyField): string {
     const fixed = fixedBytesOf(field, this.version, this.flexible)
     if (fixed !== null) return `w.uvarint(${fixed}); ${this.write('w', name, variable, field)}`
-    return `const inner = new Writer(); ${this.write('inner', name, variable, field)}; w.sized(inner)`
+    return `const inner = new Writer(); ${this.writeTagged(name, variable, field)}; w.sized(inner)`
+  }
+
+  /** Whether a struct is null is told by 0 or 1 behind a tag, elsewhere by -1 or 1. */
+  private writeTagged(name: string, variable: string, field: AnyField): string {
+    const { type } = field
+    if (type.kind !== 'struct' || !isNullable(field, this.version))
+      return this.write('inner', name, variable, field)
+    const encode = `${this.struct(type.fields)}(inner, ${variable})`
+    return `if (${variable} === null) inner.uvarint(0)\nelse { inner.uvarint(1); ${encode} }`
   }
 
   private write(writer: string, name: string, variable: string, field: AnyField): string {

@@ -47,6 +47,20 @@ describe('keys', () => {
   })
 })
 
+test('a member that speaks no classic protocol: a null struct behind a tag is one byte, 0', () => {
+  // By Kafka 4.1's ConsumerGroupMemberMetadataValue; generate.sh makes no structs null.
+  const hex =
+    '00000000076265736964650b2f3132372e302e302e31030b6c6f676765642d6f6e650b6c6f676765642d74776f01000493e00672616e676501000100'
+  const key = bytesOf(keys.find(({ version, variant }) => version === 5 && variant === 'filled')!)
+  const decoded = decodeConsumerRecord(5, key, Buffer.from(hex, 'hex'))!
+  expect(decoded.value).toMatchObject({
+    clientId: 'beside',
+    serverAssignor: 'range',
+    classicMemberMetadata: null,
+  })
+  expect(encodeConsumerRecord(decoded).value!.toString('hex')).toBe(hex)
+})
+
 describe('values', () => {
   test.each(values.map((record) => [title(record), record] as const))('%s', (_title, record) => {
     const key = keyOf(record)
