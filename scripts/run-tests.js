@@ -25,6 +25,7 @@ const suites = {
   zookeeper: { needs: ['jdk', 'jars39', 'zookeeper'], run: compat('zookeeper/') },
   mixed: { needs: ['kcat', 'jdk', 'jars', 'jars39', 'zookeeper', 'c'], run: compat('mixed/') },
   cluster: { needs: ['kcat', 'jdk', 'zookeeper', 'jars', 'c'], run: compat('cluster/') },
+  transactions: { needs: ['kcat', 'jdk', 'zookeeper', 'jars', 'c'], run: compat('transactions/') },
   'bad-input': { needs: [], run: compat('bad-input/') },
   crash: { needs: [], run: ['--project', 'crash'] },
   sim: { needs: [], run: ['--project', 'sim'] },

@@ -19,7 +19,7 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
   if (rd_kafka_conf_set(conf, name, value, error, sizeof error) != RD_KAFKA_CONF_OK) fail("%s", error);
 }
 
-static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque) {
+__attribute__((unused)) static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque) {
   (void)opaque;
   if (code != RD_KAFKA_RESP_ERR__FATAL) return;
   char text[512];
