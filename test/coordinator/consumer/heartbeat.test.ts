@@ -312,6 +312,32 @@ describe('static members', () => {
     expect(joinAs(w, 'other', instance('i')).now.errorCode).toBe(ErrorCode.UNRELEASED_INSTANCE_ID)
   })
 
+  it('that are away keep what they had: a newcomer gets nothing of it before they are back, or their session ends', () => {
+    const w = world()
+    const a = new Consumer(w, 'a', instance('a')).join()
+    settle([a])
+    expect(a.partitions).toHaveLength(4)
+    a.leave(-2)
+    const b = new Consumer(w, 'b').join()
+    settle([b])
+    expect(b.partitions).toEqual([])
+    const again = new Consumer(w, 'a-again', instance('a')).join()
+    expect(again.partitions).toHaveLength(2)
+    settle([again, b])
+    expect([...again.partitions, ...b.partitions].sort()).toEqual([
+      'orders/0',
+      'orders/1',
+      'orders/2',
+      'orders/3',
+    ])
+    again.leave(-2)
+    for (let i = 0; i < 11; i++) {
+      w.time.advance(5_000)
+      b.beat()
+    }
+    expect(b.partitions).toHaveLength(4)
+  })
+
   it('that do not come back within their session lose what they had', () => {
     const w = world()
     const [a, b] = ['a', 'b'].map((id) => new Consumer(w, id, instance(id)).join())

@@ -170,7 +170,8 @@ class Run {
     } else if (what < 22 && member.instanceId !== null) {
       this.remove(member)
       send(this.w, { memberId: member.id, memberEpoch: -2, instanceId: member.instanceId })
-      await this.join(member.instanceId)
+      // Some come back later, others not before their session has ended.
+      if (random.below(2) === 0) await this.join(member.instanceId)
     } else if (what < 26) {
       this.remove(member)
     } else if (what < 32) {

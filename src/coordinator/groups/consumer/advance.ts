@@ -4,6 +4,7 @@
  * classicGroupJoinToConsumerGroup (4.1).
  */
 import type { Assignment } from './assignment.ts'
+import { NOT_OWNED } from './consumer-group.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import type { Context } from './context.ts'
 import { count, isHomogeneous } from './counts.ts'
@@ -107,7 +108,8 @@ export function reconcileMember(
   records: ConsumerRecord[],
 ): ConsumerMember | Refusal {
   if (isReconciledTo(member, goal.targetEpoch)) return member
-  const isOwned = (topicId: string, partition: number) => group.ownerEpoch(topicId, partition) >= 0
+  // Also by a static member that is away, whose epoch is below zero: it comes back to what it had.
+  const isOwned = (topicId: string, partition: number) => group.ownerEpoch(topicId, partition) !== NOT_OWNED
   const next = reconcile(member, { ...goal, isOwned })
   if (!isRefusal(next) && !sameProgress(member, next)) records.push(currentRecord(group.groupId, next))
   return next
