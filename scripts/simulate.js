@@ -4,14 +4,14 @@
 //   --verbose       what the brokers log, and what came of each seed
 //   --replay        each seed twice: both runs must be the same, event by event
 //   --fault NAME    only faults of this kind
-//   --transactions  clients that write in transactions, in place of the others
+//   --load NAME     what clients do: plain (if not said), transactions, groups
 //   --plant NAME    with a bug of test/sim/planted-bugs.js; ends at the first seed that finds it, and fails if none does
 import { build } from 'esbuild'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { foundInTransactions, plantedBugs } from '../test/sim/planted-bugs.js'
+import { foundWith, plantedBugs } from '../test/sim/planted-bugs.js'
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -23,14 +23,14 @@ async function main() {
       replay: { type: 'boolean', default: false },
       fault: { type: 'string' },
       plant: { type: 'string' },
-      transactions: { type: 'boolean', default: false },
+      load: { type: 'string' },
     },
   })
   const from = Number(positionals[0] ?? 1)
   const count = Number(positionals[1] ?? 100)
   const { run } = await simulator(values.plant)
   const { verbose } = values
-  const transactions = values.transactions || foundInTransactions.includes(values.plant)
+  const load = values.load ?? foundWith[values.plant] ?? 'plain'
   const used = process.cpuUsage()
   const rejections = []
   process.on('unhandledRejection', (error) => rejections.push(`nobody looked at: ${error?.stack ?? error}`))
@@ -39,7 +39,7 @@ async function main() {
   let voids = 0
   for (let seed = from; seed < from + count; seed++) {
     seeds++
-    const options = { seed, transactions, onlyFault: values.fault }
+    const options = { seed, load, onlyFault: values.fault }
     const result = await run({ ...options, verbose })
     if (verbose) console.log({ ...result, lines: undefined })
     if (result.isVoid) voids++

@@ -25,9 +25,10 @@ export class SimClient {
   readonly process: SimProcess
   isOver = false
   readonly #peers = new Map<string, Peer>()
-  #leaders: (PeerAddress | null)[] = []
-  /** The latest heard of, by partition. */
-  readonly #epochs: number[] = []
+  /** By `topic-partition`. */
+  readonly #leaders = new Map<string, PeerAddress | null>()
+  /** The latest heard of. */
+  readonly #epochs = new Map<string, number>()
   #asked = 0
 
   constructor(cluster: SimCluster, name: string) {
@@ -78,7 +79,8 @@ export class SimClient {
 
   /** Null: nobody leads, or nobody could say who does. */
   async leader(topic: string, partition: number): Promise<Peer | null> {
-    const known = this.#leaders[partition]
+    const name = `${topic}-${partition}`
+    const known = this.#leaders.get(name)
     if (known) return this.peer(known)
     try {
       const { brokers, topics } = await this.anyone().call(metadataApi, 9, {
@@ -86,21 +88,22 @@ export class SimClient {
         allowAutoTopicCreation: false,
       })
       for (const { partitionIndex, leaderId, leaderEpoch } of topics[0]?.partitions ?? []) {
+        const each = `${topic}-${partitionIndex}`
         // One that is cut off may still call itself leader (KIP-320).
-        if (leaderEpoch < (this.#epochs[partitionIndex] ?? -1)) continue
-        this.#epochs[partitionIndex] = leaderEpoch
+        if (leaderEpoch < (this.#epochs.get(each) ?? -1)) continue
+        this.#epochs.set(each, leaderEpoch)
         const broker = brokers.find(({ nodeId }) => nodeId === leaderId)
-        this.#leaders[partitionIndex] = broker ? { host: broker.host, port: broker.port } : null
+        this.#leaders.set(each, broker ? { host: broker.host, port: broker.port } : null)
       }
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error
     }
-    const found = this.#leaders[partition]
+    const found = this.#leaders.get(name)
     return found ? this.peer(found) : null
   }
 
-  forgetLeader(partition: number): void {
-    this.#leaders[partition] = null
+  forgetLeader(topic: string, partition: number): void {
+    this.#leaders.set(`${topic}-${partition}`, null)
   }
 
   close(): void {
@@ -147,6 +150,8 @@ export interface ProducerOptions {
   readonly topic: TopicSpec
   readonly history: History
   readonly isIdempotent: boolean
+  /** At most, between two batches of a partition. */
+  readonly pauseMs?: number
 }
 
 /** Sends numbered records with acks=all, one batch after the other for each partition, until it is told to finish. */
@@ -188,7 +193,7 @@ export class SimProducer {
   }
 
   async #produce(partition: number): Promise<void> {
-    const { history, isIdempotent } = this.#options
+    const { history, isIdempotent, pauseMs = 200 } = this.#options
     let sequence = 0
     while (!this.#finishing) {
       const values = Array.from({ length: 1 + this.client.integer(3) }, () => {
@@ -199,7 +204,7 @@ export class SimProducer {
       })
       await this.#deliver(partition, values, isIdempotent ? sequence : -1)
       sequence += values.length
-      await this.client.sleep(this.client.integer(200))
+      await this.client.sleep(this.client.integer(pauseMs))
     }
   }
 
@@ -233,7 +238,7 @@ export class SimProducer {
         this.client.cluster.log(this.client.name, `${errorName(outcome.error)} ${topic.name}-${partition}`)
         return
       }
-      this.client.forgetLeader(partition)
+      this.client.forgetLeader(topic.name, partition)
       await this.client.sleep(RETRY_MS)
     }
   }
@@ -316,7 +321,7 @@ export class SimConsumer {
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error
     }
-    this.client.forgetLeader(partition)
+    this.client.forgetLeader(this.#topic.name, partition)
     await this.client.sleep(RETRY_MS)
     return offset
   }

@@ -33,3 +33,11 @@ export function committedRecords(
   }
   return records
 }
+
+/** Where a consumer reads on behind whole batches, also those of which it has kept nothing. */
+export function offsetBehind(bytes: Buffer | null, offset: number): number {
+  let next = offset
+  if (bytes === null) return next
+  for (let at = 0; at < bytes.length; at += batch.batchSize(bytes, at)) next = batch.lastOffset(bytes, at) + 1
+  return next
+}

@@ -20,6 +20,7 @@ interface Agreed {
 /** One partition at one process. */
 interface Seen {
   highWatermark: number
+  lastStableOffset: number
   leaderEpoch: number
   wasLeader: boolean
 }
@@ -87,13 +88,17 @@ export class Invariants {
   #checkPartition(node: SimNode, partition: Partition, seenBefore: Map<Partition, Seen>): void {
     let seen = seenBefore.get(partition)
     if (seen === undefined) {
-      seenBefore.set(partition, (seen = { highWatermark: 0, leaderEpoch: -1, wasLeader: false }))
+      seenBefore.set(
+        partition,
+        (seen = { highWatermark: 0, lastStableOffset: 0, leaderEpoch: -1, wasLeader: false }),
+      )
     }
-    const { leaderEpoch, isLeader, highWatermark } = partition
+    const { leaderEpoch, isLeader, highWatermark, lastStableOffset } = partition
     if (
       seen.leaderEpoch === leaderEpoch &&
       seen.wasLeader === isLeader &&
-      seen.highWatermark === highWatermark
+      seen.highWatermark === highWatermark &&
+      seen.lastStableOffset === lastStableOffset
     ) {
       return
     }
@@ -106,12 +111,18 @@ export class Invariants {
         `${name}: the high watermark of leader ${node.id} fell from ${seen.highWatermark} to ${highWatermark} in epoch ${leaderEpoch}`,
       )
     }
+    if (!isNewEpoch && isLeader && seen.wasLeader && lastStableOffset < seen.lastStableOffset) {
+      this.#fail(
+        `${name}: the last stable offset of leader ${node.id} fell from ${seen.lastStableOffset} to ${lastStableOffset} in epoch ${leaderEpoch}`,
+      )
+    }
     if (highWatermark > partition.log.logEndOffset) {
       this.#fail(`${name}: the high watermark of ${node.id} is ${highWatermark}, its log ends before that`)
     }
     const from = Math.min(seen.highWatermark, highWatermark)
     if (highWatermark > from) this.#compare(node, partition, agreed, from)
     seen.highWatermark = highWatermark
+    seen.lastStableOffset = lastStableOffset
     seen.leaderEpoch = leaderEpoch
     seen.wasLeader = isLeader
   }

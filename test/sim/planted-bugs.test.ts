@@ -2,7 +2,11 @@ import { expect, test } from 'vitest'
 import { simulate } from './simulate.ts'
 
 const list = new URL('./planted-bugs.js', import.meta.url).href
-const { plantedBugs } = (await import(list)) as { plantedBugs: Record<string, unknown> }
+const { plantedBugs, foundWith, startSeeds } = (await import(list)) as {
+  plantedBugs: Record<string, unknown>
+  foundWith: Record<string, string>
+  startSeeds: Record<string, number>
+}
 
 /** What every change runs; without a bug all of these seeds pass (seeds.test.ts). A run ends at the first that finds it. */
 const SEEDS = 1000
@@ -11,8 +15,13 @@ test('there are ten at least', () => {
   expect(Object.keys(plantedBugs).length).toBeGreaterThanOrEqual(10)
 })
 
+test('each name in the lists beside them is that of one', () => {
+  const names = [...Object.keys(foundWith), ...Object.keys(startSeeds)]
+  expect(names.filter((name) => !(name in plantedBugs))).toEqual([])
+})
+
 test.each(Object.keys(plantedBugs))('it is found that %s', async (name) => {
-  const { code, output } = await simulate('1', String(SEEDS), '--plant', name)
+  const { code, output } = await simulate(String(startSeeds[name] ?? 1), String(SEEDS), '--plant', name)
   expect(code, output).toBe(0)
   expect(output).toMatch(/seed \d+ fails: /)
 })

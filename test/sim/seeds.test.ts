@@ -14,17 +14,23 @@ test(`no record is lost, and peace returns: ${SEEDS} seeds from ${FROM}`, async 
   expect(voids).toBeLessThanOrEqual(SEEDS / 20)
 })
 
-const TRANSACTION_SEEDS = Math.ceil(SEEDS / 5)
+const FEWER_SEEDS = Math.ceil(SEEDS / 5)
 
-test(`transactions are seen whole or not at all: ${TRANSACTION_SEEDS} seeds from ${FROM}`, async () => {
-  const { code, output } = await simulate(String(FROM), String(TRANSACTION_SEEDS), '--transactions')
+test(`transactions are seen whole or not at all: ${FEWER_SEEDS} seeds from ${FROM}`, async () => {
+  const { code, output } = await simulate(String(FROM), String(FEWER_SEEDS), '--load', 'transactions')
   expect(code, output).toBe(0)
-  expect(output).toContain(`${TRANSACTION_SEEDS} seeds, 0 failed`)
+  expect(output).toContain(`${FEWER_SEEDS} seeds, 0 failed`)
+})
+
+test(`a partition has one owner, and what is committed stays: ${FEWER_SEEDS} seeds from ${FROM}`, async () => {
+  const { code, output } = await simulate(String(FROM), String(FEWER_SEEDS), '--load', 'groups')
+  expect(code, output).toBe(0)
+  expect(output).toContain(`${FEWER_SEEDS} seeds, 0 failed`)
 })
 
 test('a seed gives the same run each time, event by event', async () => {
-  for (const more of [[], ['--transactions']]) {
-    const { code, output } = await simulate('1', '10', '--replay', ...more)
+  for (const more of [[], ['--load', 'transactions'], ['--load', 'groups']]) {
+    const { code, output } = await simulate('1', '8', '--replay', ...more)
     expect(code, output).toBe(0)
   }
 })

@@ -7,9 +7,15 @@ export class TransactionHistory {
   readonly #endings = new Map<number, Ending>()
   readonly #read = new Map<string, string>()
   readonly complaints: string[] = []
+  #begun = 0
 
   get committedCount(): number {
     return [...this.#endings.values()].filter((ending) => ending === 'committed').length
+  }
+
+  /** A number for the next one, where several write. */
+  begin(): number {
+    return this.#begun++
   }
 
   send(number: number, partition: string, value: string): void {

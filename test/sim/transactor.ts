@@ -14,7 +14,7 @@ import { buildBatch } from '../../src/protocol/record-batch-build.ts'
 import type { Peer, PeerAddress } from '../../src/server/peer.ts'
 import { SimClient, type TopicSpec } from './clients.ts'
 import type { SimCluster } from './cluster.ts'
-import { committedRecords } from './committed-reads.ts'
+import { committedRecords, offsetBehind } from './committed-reads.ts'
 import type { TransactionHistory } from './transaction-history.ts'
 
 const RETRY_MS = 50
@@ -29,7 +29,7 @@ interface Identity {
 }
 
 /** What a producer of Kafka's tries again. */
-const RETRIABLE = new Set<number>([
+export const RETRIABLE = new Set<number>([
   ErrorCode.NOT_LEADER_OR_FOLLOWER,
   ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
   ErrorCode.LEADER_NOT_AVAILABLE,
@@ -176,7 +176,7 @@ export class SimTransactor {
       if (error === ErrorCode.NONE) return
       if (error === ErrorCode.INVALID_PRODUCER_EPOCH) throw new Fenced('Produce: INVALID_PRODUCER_EPOCH')
       if (!RETRIABLE.has(error)) throw new Refused(`Produce: ${errorName(error)}`)
-      this.client.forgetLeader(partition)
+      this.client.forgetLeader(this.#topic.name, partition)
       await this.client.sleep(RETRY_MS)
     }
   }
@@ -280,21 +280,15 @@ export class SimCommittedReader {
       })
       const found = answer?.responses[0]?.partitions[0]
       if (found?.errorCode === ErrorCode.NONE) {
-        let next = offset
-        for (const { offset: at, value } of committedRecords(
-          found.records,
-          found.abortedTransactions ?? [],
-        )) {
-          if (at < offset) continue
-          this.#history.read(`${topic}-${partition}`, at, value)
-          next = at + 1
-        }
-        return this.client.chance(0.05) ? 0 : next
+        const records = committedRecords(found.records, found.abortedTransactions ?? [])
+        for (const { offset: at, value } of records)
+          if (at >= offset) this.#history.read(`${topic}-${partition}`, at, value)
+        return this.client.chance(0.05) ? 0 : offsetBehind(found.records, offset)
       }
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error
     }
-    this.client.forgetLeader(partition)
+    this.client.forgetLeader(topic, partition)
     await this.client.sleep(RETRY_MS)
     return offset
   }

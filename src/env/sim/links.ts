@@ -57,12 +57,13 @@ export class SimLinks {
 
   isOpen(from: string, to: string): boolean {
     if (this.#down.has(from) || this.#down.has(to)) return false
-    return from === to || !this.#cut.has(nameOf(from, to))
+    return this.#cut.size === 0 || from === to || !this.#cut.has(nameOf(from, to))
   }
 
   /** How long a message is on its way that leaves now. */
   delayMs(from: string, to: string): number {
-    const { minDelayMs, maxDelayMs, loss } = this.#quality.get(nameOf(from, to)) ?? GOOD_LINK
+    const quality = this.#quality.size === 0 ? undefined : this.#quality.get(nameOf(from, to))
+    const { minDelayMs, maxDelayMs, loss } = quality ?? GOOD_LINK
     const delayMs = minDelayMs + this.#random.next() * (maxDelayMs - minDelayMs)
     return loss > 0 && this.#random.next() < loss ? delayMs + RETRANSMISSION_MS : delayMs
   }
