@@ -56,11 +56,14 @@ export class SimTransactor {
   readonly #topic: TopicSpec
   readonly #history: TransactionHistory
   readonly #coordinators: (PeerAddress | null)[] = [null, null]
+  /** It goes by transaction.version 2: leaders add partitions, ends bump the epoch (KIP-890). */
+  readonly #isBumping: boolean
   #sequences: number[] = []
   #finishing = false
 
   constructor(cluster: SimCluster, topic: TopicSpec, history: TransactionHistory) {
     this.client = new SimClient(cluster, 'transactor')
+    this.#isBumping = cluster.seed % 2 === 1
     this.#topic = topic
     this.#history = history
   }
@@ -73,9 +76,9 @@ export class SimTransactor {
   async run(): Promise<number> {
     let identity = await this.#init()
     for (let number = 0; !this.#finishing; number++) {
-      const isDone = await this.#transact(identity, number)
+      const next = await this.#transact(identity, number)
       // Now and then it comes back as another process would: what was open is aborted.
-      if (!isDone || this.client.chance(0.1)) identity = await this.#init()
+      identity = next === null || this.client.chance(0.1) ? await this.#init() : next
       await this.client.sleep(this.client.integer(100))
     }
     await this.#init()
@@ -84,36 +87,48 @@ export class SimTransactor {
     return offset
   }
 
-  /** False: the transaction could not be ended. */
-  async #transact(identity: Identity, number: number): Promise<boolean> {
+  /** What it goes by afterwards; null: the transaction could not be ended. */
+  async #transact(identity: Identity, number: number): Promise<Identity | null> {
     const commits = this.client.chance(0.7)
     let isEnding = false
     try {
-      await this.#add(identity)
+      if (!this.#isBumping) await this.#add(identity)
       for (let partition = 0; partition < this.#topic.partitions; partition++)
         await this.#produce(identity, number, partition)
       await this.#commitOffset(identity, number)
       // As if the process had died here.
       if (this.client.chance(0.1)) {
         this.#history.end(number, 'aborted')
-        return false
+        return null
       }
       isEnding = true
-      const request = { transactionalId: TRANSACTIONAL_ID, ...identity, committed: commits }
-      await this.#untilDone(
-        OF_TRANSACTIONS,
-        async (peer) => (await peer.call(endTxnApi, 3, request)).errorCode,
-      )
+      const next = await this.#end(identity, commits)
       this.#history.end(number, commits ? 'committed' : 'aborted')
       this.#log(`${number} is ${commits ? 'committed' : 'aborted'}`)
-      return true
+      return next
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       this.#log(`${number}: ${error.message}`)
       if (!(error instanceof Fenced)) this.#history.complain(`transaction ${number}: ${error.message}`)
       this.#history.end(number, isEnding && commits ? 'unknown' : 'aborted')
-      return false
+      return null
     }
+  }
+
+  async #end(identity: Identity, committed: boolean): Promise<Identity> {
+    const request = { transactionalId: TRANSACTIONAL_ID, ...identity, committed }
+    let next = identity
+    await this.#untilDone(OF_TRANSACTIONS, async (peer) => {
+      const { errorCode, producerId, producerEpoch } = await peer.call(
+        endTxnApi,
+        this.#isBumping ? 5 : 3,
+        request,
+      )
+      if (this.#isBumping) next = { producerId, producerEpoch }
+      return errorCode
+    })
+    if (this.#isBumping) this.#sequences.fill(0)
+    return next
   }
 
   #log(text: string): void {
@@ -171,7 +186,8 @@ export class SimTransactor {
       const error = await this.#attempt(async () => {
         const leader = await this.client.leader(this.#topic.name, partition)
         if (leader === null) return ErrorCode.LEADER_NOT_AVAILABLE
-        return (await leader.call(produceApi, 9, request)).responses[0].partitionResponses[0].errorCode
+        return (await leader.call(produceApi, this.#isBumping ? 12 : 9, request)).responses[0]
+          .partitionResponses[0].errorCode
       })
       if (error === ErrorCode.NONE) return
       if (error === ErrorCode.INVALID_PRODUCER_EPOCH) throw new Fenced('Produce: INVALID_PRODUCER_EPOCH')
@@ -183,14 +199,17 @@ export class SimTransactor {
 
   async #commitOffset(identity: Identity, number: number): Promise<void> {
     const transaction = { transactionalId: TRANSACTIONAL_ID, ...identity, groupId: GROUP }
-    await this.#untilDone(
-      OF_TRANSACTIONS,
-      async (peer) => (await peer.call(addOffsetsToTxnApi, 3, transaction)).errorCode,
-    )
+    if (!this.#isBumping) {
+      await this.#untilDone(
+        OF_TRANSACTIONS,
+        async (peer) => (await peer.call(addOffsetsToTxnApi, 3, transaction)).errorCode,
+      )
+    }
     const partitions = [{ partitionIndex: 0, committedOffset: number, committedMetadata: null }]
     const request = { ...transaction, topics: [{ name: this.#topic.name, partitions }] }
     await this.#untilDone(OF_GROUP, async (peer) => {
-      return (await peer.call(txnOffsetCommitApi, 3, request)).topics[0].partitions[0].errorCode
+      return (await peer.call(txnOffsetCommitApi, this.#isBumping ? 5 : 3, request)).topics[0].partitions[0]
+        .errorCode
     })
   }
 
