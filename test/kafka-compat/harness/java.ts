@@ -55,6 +55,7 @@ const tools = {
   'kafka-log-dirs': 'org.apache.kafka.tools.LogDirsCommand',
   'kafka-dump-log': 'kafka.tools.DumpLogSegments',
   'kafka-transactions': 'org.apache.kafka.tools.TransactionsCommand',
+  'kafka-features': 'org.apache.kafka.tools.FeatureCommand',
   'move-replica': 'MoveReplica',
   transactions: 'Transactions',
   'kafka-broker-api-versions': 'org.apache.kafka.tools.BrokerApiVersionsCommand',

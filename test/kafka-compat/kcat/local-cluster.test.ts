@@ -7,16 +7,15 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { eventually } from '../harness/conditions.ts'
 import { kafkajsClient } from '../harness/kafkajs-client.ts'
 import { kcat, kcatRead } from '../harness/kcat.ts'
-import { repository } from '../harness/paths.ts'
-import { ended, startProcess } from '../harness/processes.ts'
+import { startLocalCluster } from '../harness/local-cluster.ts'
+import { ended } from '../harness/processes.ts'
 
 const TOPIC = 'orders'
 const PARTITIONS = 3
-const READY_LINE = /^odradek \S+ ready in \d+ ms: (.+); data in (\S+)\n$/
 
 let directory: string
 let command: ChildProcess
-let said: string
+let said: () => string
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'odradek-local-cluster-'))
@@ -28,21 +27,11 @@ afterEach(async () => {
 })
 
 /** Resolves with the brokers' ports when the command says that it is ready. */
-async function start(...args: string[]): Promise<number[]> {
-  const argv = [join(repository, 'dist/odradek.js'), '--brokers', '3', '--data-dir', directory, ...args]
-  const child = startProcess(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
-  command = child
-  said = ''
-  let complaints = ''
-  child.stdout!.on('data', (chunk: Buffer) => (said += chunk.toString()))
-  child.stderr!.on('data', (chunk: Buffer) => (complaints += chunk.toString()))
-  await eventually('the command says something', () => {
-    if (child.exitCode !== null) throw new Error(`it has ended: ${said}${complaints}`)
-    return said.endsWith('\n')
-  })
-  const [, addresses, data] = READY_LINE.exec(said)!
-  expect(data).toBe(directory)
-  return [...addresses.matchAll(/PLAINTEXT:\/\/localhost:(\d+)/g)].map(([, port]) => Number(port))
+async function start(...args: string[]): Promise<readonly number[]> {
+  const cluster = await startLocalCluster(directory, ...args)
+  command = cluster.process
+  said = cluster.said
+  return cluster.ports
 }
 
 const linesOf = (name: string, count = 30): string[] =>
@@ -76,7 +65,7 @@ test('three brokers take and give records, each at its port; SIGTERM ends them w
 
   command.kill('SIGTERM')
   expect(await ended(command)).toBe(0)
-  expect(said.split('\n')).toHaveLength(2)
+  expect(said().split('\n')).toHaveLength(2)
 
   const again = await start('--port', '0')
   const more = linesOf('second')
@@ -85,7 +74,7 @@ test('three brokers take and give records, each at its port; SIGTERM ends them w
 })
 
 test('a group of kafkajs goes on where it was when the cluster is started again', async () => {
-  const read = async (ports: number[], count: number): Promise<string[]> => {
+  const read = async (ports: readonly number[], count: number): Promise<string[]> => {
     const client = kafkajsClient(ports.map((port) => `127.0.0.1:${port}`).join(','))
     const consumer = client.consumer({ groupId: 'readers' })
     await consumer.connect()
@@ -97,7 +86,7 @@ test('a group of kafkajs goes on where it was when the cluster is started again'
     await consumer.disconnect()
     return values.sort()
   }
-  const write = async (ports: number[], lines: readonly string[]): Promise<void> => {
+  const write = async (ports: readonly number[], lines: readonly string[]): Promise<void> => {
     const producer = kafkajsClient(`127.0.0.1:${ports[0]}`).producer()
     await producer.connect()
     const messages = lines.map((value, index) => ({ value, partition: index % PARTITIONS }))
