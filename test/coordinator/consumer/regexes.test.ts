@@ -1,7 +1,12 @@
 /** Subscriptions by regular expression: RE2's, resolved after the heartbeat that brings them. */
 import { RE2JS } from 're2js'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { MAX_REGEX_LENGTH, RegexEngine } from '../../../src/coordinator/groups/consumer/regex-engine.ts'
+import {
+  MAX_REGEX_BRANCHES,
+  MAX_REGEX_LENGTH,
+  MAX_UNICODE_CLASSES,
+  RegexEngine,
+} from '../../../src/coordinator/groups/consumer/regex-engine.ts'
 import { decodeRecord } from '../../../src/coordinator/groups/records.ts'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import type { ConsumerGroupHeartbeatResponse } from '../../../src/protocol/messages/68-consumer-group-heartbeat.ts'
@@ -115,6 +120,34 @@ describe('a regular expression', () => {
       expect(w.groups.listGroups([], []).groups).toEqual([])
     },
   )
+
+  it.each([
+    ['ways to go on', `(?:a?){${MAX_REGEX_BRANCHES}}`, `(?:a?){${MAX_REGEX_BRANCHES + 1}}`],
+    ['ways to go on', 'or.*', '(?:(?:a?b?c?d?e?f?g?h?){100}){10}'],
+    ['Unicode classes', '\\pL'.repeat(MAX_UNICODE_CLASSES), `(?i)${'\\pL'.repeat(MAX_UNICODE_CLASSES + 1)}`],
+  ])('that costs too much is refused: more than so many %s', async (what, taken, refused) => {
+    const w = world()
+    expect(await answered(w, joinAs(w, 'a', { subscribedTopicRegex: taken }))).toMatchObject({ errorCode: 0 })
+    const response = await answered(w, joinAs(w, 'b', { subscribedTopicRegex: refused }))
+    expect(response.errorCode).toBe(ErrorCode.INVALID_REGULAR_EXPRESSION)
+    expect(response.errorMessage).toContain(what)
+  })
+
+  it('may list hundreds of names', async () => {
+    const w = world()
+    const names = Array.from({ length: 250 }, (_, i) => `${i}-topic-${i * 7}`)
+    for (const name of names) w.topics.set(name, 1)
+    const a = await joined(w, 'a', names.join('|'))
+    settle([a])
+    expect(Object.keys(a.owned)).toHaveLength(250)
+  })
+
+  it('that is as long as a string may be is refused with a text that is not', async () => {
+    const w = world()
+    const response = await answered(w, joinAs(w, 'a', { subscribedTopicRegex: '('.repeat(32_767) }))
+    expect(response.errorCode).toBe(ErrorCode.INVALID_REGULAR_EXPRESSION)
+    expect(response.errorMessage!.length).toBeLessThan(20_000)
+  })
 
   it('that would take a backtracking engine for ever takes this one no time', async () => {
     const w = world()

@@ -38,8 +38,8 @@ import type { GroupTopics } from './topics.ts'
 
 /** Members whose going could not be stored are looked at again after this. */
 const RETRY_MS = 500
-/** Topics that are matched in one step. */
-const TOPICS_A_STEP = 50
+/** Matches in one step, by their cost. */
+const MATCHES_A_STEP = 100
 
 export interface ConsumerGroupsParts {
   readonly clock: Clock
@@ -285,10 +285,15 @@ export class ConsumerGroups {
       else compiled.set(regex, each)
       yield
     }
-    let step = 0
+    let spent = 0
     for (const name of [...this.#parts.topics.names()]) {
-      for (const [regex, each] of compiled) if (each.matches(name)) matched.get(regex)!.add(name)
-      if (++step % TOPICS_A_STEP === 0) yield
+      for (const [regex, each] of compiled) {
+        if (each.matches(name)) matched.get(regex)!.add(name)
+        spent += each.cost
+        if (spent < MATCHES_A_STEP) continue
+        spent = 0
+        yield
+      }
     }
     const resolved = new Map<string, ResolvedRegex>()
     for (const [regex, topics] of matched) resolved.set(regex, { topics, version, timestampMs })

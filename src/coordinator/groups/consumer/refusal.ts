@@ -4,7 +4,11 @@ export interface Refusal {
   readonly errorMessage: string
 }
 
-export function refusal(errorCode: number, errorMessage: string): Refusal {
+/** Texts name what clients sent, and no string of a message is longer than 32,767 bytes. */
+export const MAX_TEXT_LENGTH = 10_000
+
+export function refusal(errorCode: number, text: string): Refusal {
+  const errorMessage = text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH - 1)}…` : text
   return { errorCode, errorMessage }
 }
 
