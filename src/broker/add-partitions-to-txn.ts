@@ -59,7 +59,9 @@ export function addOrVerify(
 function merged(topics: Addition['topics']): Map<string, Set<number>> {
   const all = new Map<string, Set<number>>()
   for (const { name, partitions } of topics) {
-    all.set(name, new Set([...(all.get(name) ?? []), ...partitions]))
+    let indexes = all.get(name)
+    if (indexes === undefined) all.set(name, (indexes = new Set()))
+    for (const index of partitions) indexes.add(index)
   }
   return all
 }

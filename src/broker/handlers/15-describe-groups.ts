@@ -8,13 +8,14 @@ import type {
   DescribeGroupsResponse,
 } from '../../protocol/messages/15-describe-groups.ts'
 import { GROUP_OPERATIONS, NOT_ASKED } from '../authorized-operations.ts'
+import { withoutTooManyRepeats } from '../mentions.ts'
 import type { Handler } from '../services.ts'
 
 export const handleDescribeGroups: Handler<DescribeGroupsRequest, DescribeGroupsResponse> = (
   services,
   request,
 ) => ({
-  groups: request.groups.map((groupId) => {
+  groups: withoutTooManyRepeats(request.groups).map((groupId) => {
     const group = services.groups.describeGroup(groupId)
     const told = request.includeAuthorizedOperations && group.errorCode === ErrorCode.NONE
     return { ...group, authorizedOperations: told ? GROUP_OPERATIONS : NOT_ASKED }

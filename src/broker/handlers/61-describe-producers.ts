@@ -5,6 +5,7 @@ import type {
   DescribeProducersRequest,
   DescribeProducersResponse,
 } from '../../protocol/messages/61-describe-producers.ts'
+import { repeatsOfRequest, unlessSeen } from '../mentions.ts'
 import type { Services } from '../services.ts'
 import { topicNameFault } from '../topic-names.ts'
 
@@ -14,9 +15,13 @@ export function handleDescribeProducers(
   services: Services,
   request: DescribeProducersRequest,
 ): DescribeProducersResponse {
+  const repeats = repeatsOfRequest()
+  const seen = new Map<string, Set<number>>()
   const topics = request.topics.map(({ name, partitionIndexes }) => {
     const fault = topicNameFault(name)
-    const partitions = partitionIndexes.map((index) => {
+    const before = seen.get(name) ?? new Set()
+    seen.set(name, before)
+    const partitions = unlessSeen(partitionIndexes, before, repeats).map((index) => {
       if (fault !== null) return refused(index, ErrorCode.INVALID_TOPIC_EXCEPTION, fault)
       return describe(services, name, index)
     })

@@ -3,11 +3,14 @@ import type {
   DescribeTransactionsRequest,
   DescribeTransactionsResponse,
 } from '../../protocol/messages/65-describe-transactions.ts'
+import { withoutTooManyRepeats } from '../mentions.ts'
 import type { Handler } from '../services.ts'
 
 export const handleDescribeTransactions: Handler<
   DescribeTransactionsRequest,
   DescribeTransactionsResponse
 > = ({ transactions }, { transactionalIds }) => ({
-  transactionStates: transactionalIds.map((transactionalId) => transactions.describe(transactionalId)),
+  transactionStates: withoutTooManyRepeats(transactionalIds).map((transactionalId) =>
+    transactions.describe(transactionalId),
+  ),
 })

@@ -8,13 +8,14 @@ import type {
   ConsumerGroupDescribeResponse,
 } from '../../protocol/messages/69-consumer-group-describe.ts'
 import { GROUP_OPERATIONS, NOT_ASKED } from '../authorized-operations.ts'
+import { withoutTooManyRepeats } from '../mentions.ts'
 import type { Handler } from '../services.ts'
 
 export const handleConsumerGroupDescribe: Handler<
   ConsumerGroupDescribeRequest,
   ConsumerGroupDescribeResponse
 > = ({ groups }, request) => ({
-  groups: request.groupIds.map((groupId) => {
+  groups: withoutTooManyRepeats(request.groupIds).map((groupId) => {
     const group = groups.describeConsumerGroup(groupId)
     const told = request.includeAuthorizedOperations && group.errorCode === ErrorCode.NONE
     return { ...group, authorizedOperations: told ? GROUP_OPERATIONS : NOT_ASKED }
