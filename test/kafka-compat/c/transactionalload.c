@@ -65,8 +65,8 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
 static void give_up(transactor_t *of, rd_kafka_error_t *error) {
   of->is_fenced = rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__FENCED ||
                   rd_kafka_fatal_error(of->producer, NULL, 0) == RD_KAFKA_RESP_ERR__FENCED;
-  printf("f %" PRId64 " %s %s %s%s\n", now_us(), of->name, of->life, rd_kafka_error_name(error),
-         of->is_fenced ? " fenced" : "");
+  printf("f %" PRId64 " %s %s %s: %s\n", now_us(), of->name, of->life, rd_kafka_error_name(error),
+         rd_kafka_error_string(error));
   fflush(stdout);
   rd_kafka_error_destroy(error);
   rd_kafka_purge(of->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);

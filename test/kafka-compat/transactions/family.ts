@@ -20,27 +20,25 @@ export interface LoadOptions {
 /** What a client's own life is long enough for on a machine that has other things to do. */
 const PATIENCE_MS = 120_000
 
+/** What a client has said, and how. */
+export type Hear = (seen: Observation, line: string) => void
+
 export class Family {
   readonly name: string
   readonly #command: readonly string[]
   readonly #options: LoadOptions
-  readonly #observe: (seen: Observation) => void
+  readonly #hear: Hear
   #lives = 0
   #current: Instance | null = null
   readonly #retired = new Set<Instance>()
   readonly #failures: Error[] = []
 
   /** `command` runs the program, to which the arguments of java/TransactionalLoad.java are given. */
-  constructor(
-    name: string,
-    command: readonly string[],
-    options: LoadOptions,
-    observe: (seen: Observation) => void,
-  ) {
+  constructor(name: string, command: readonly string[], options: LoadOptions, hear: Hear) {
     this.name = name
     this.#command = command
     this.#options = options
-    this.#observe = observe
+    this.#hear = hear
   }
 
   /** Throws where a process has ended by itself. */
@@ -134,7 +132,7 @@ export class Family {
     const child = startProcess(command, [...before, ...args.map(String), String(pauseMs)], {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
-    return new Instance(child, this.#observe, (error) =>
+    return new Instance(child, this.#hear, (error) =>
       this.#failures.push(new Error(`${this.name}, life ${life}: ${error}`)),
     )
   }
@@ -142,7 +140,7 @@ export class Family {
 
 class Instance {
   readonly #child: ChildProcess
-  readonly #observe: (seen: Observation) => void
+  readonly #tellOn: Hear
   /** Producers of which this process has an instance. */
   readonly initialised = new Set<string>()
   readonly stopped = new Set<string>()
@@ -150,9 +148,9 @@ class Instance {
   #isEnding = false
   readonly #closed: Promise<void>
 
-  constructor(child: ChildProcess, observe: (seen: Observation) => void, fail: (error: string) => void) {
+  constructor(child: ChildProcess, tellOn: Hear, fail: (error: string) => void) {
     this.#child = child
-    this.#observe = observe
+    this.#tellOn = tellOn
     let complaint = ''
     child.stderr!.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-4000)))
     child.stdin!.on('error', () => undefined)
@@ -178,7 +176,7 @@ class Instance {
     const seen = parseObservation(line)
     if (seen.kind === 'initialised') this.initialised.add(seen.producer)
     if (seen.kind === 'ended') this.#fenced.add(seen.producer)
-    this.#observe(seen)
+    this.#tellOn(seen, line)
   }
 
   readonly tell = (line: string): void => void this.#child.stdin!.write(`${line}\n`)

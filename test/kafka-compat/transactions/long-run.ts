@@ -3,7 +3,7 @@
  * done; scripts/run-transactions.js starts it. Its figures go to bench/results/transactions-checked.{json,md}; it fails
  * at the first anomaly.
  */
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -69,15 +69,21 @@ async function oneRound(world: World, round: string, endMs: number): Promise<Res
     writers: Number(values.writers),
     transformers: 2,
     pauseMs: 0,
+    historyFile: historyOf(round),
     async during(run) {
       happened = await runFaults(world, run, () => goesOn(run))
     },
   })
+  if (result.anomalies.length === 0) rmSync(historyOf(round))
   const admin = kafkajsClient(world.cluster.bootstrap, { retry: patient }).admin()
   await admin.connect()
   await admin.deleteTopics({ topics: [`${round}-in`, `${round}-out`] })
   await admin.disconnect()
   return { ...result, faults: happened }
+}
+
+function historyOf(round: string): string {
+  return join(tmpdir(), `odradek-transactions-${seed}-${round}.txt`)
 }
 
 function fail(cluster: Cluster): void {

@@ -1,22 +1,25 @@
 /** One round: topics, clients of transactions under way, faults, then peace, and a verdict over all that was seen. */
+import { createWriteStream, type WriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { compiledProgram } from '../harness/c-program.ts'
 import { eventually } from '../harness/conditions.ts'
 import { javaArguments } from '../harness/java.ts'
 import { kafkajsClient, patient } from '../harness/kafkajs-client.ts'
-import { kcat } from '../harness/kcat.ts'
 import { cache, repository } from '../harness/paths.ts'
 import { TransactionChecker, type FinalLogs, type Verdict } from './checker.ts'
 import { Family, type LoadOptions } from './family.ts'
+import { readCommitted, readLogs } from './final-logs.ts'
 import { topicOf } from './group-history.ts'
-import type { LogRecord, Logs, Observation } from './history.ts'
+import type { Logs, Observation } from './history.ts'
 
 export const familyNames = ['java', 'rdkafka', 'kafkajs'] as const
 export type FamilyName = (typeof familyNames)[number]
 
 export interface RoundPlan extends Omit<LoadOptions, 'bootstrap'> {
   families: readonly FamilyName[]
+  /** All that the clients say goes there, and the logs behind it: `committed PARTITION OFFSET TRANSACTION INDEX`, and `all`. */
+  historyFile: string
   /** Called when all clients are under way; the writers end when it resolves. */
   during(run: Round): Promise<void>
 }
@@ -43,14 +46,38 @@ export interface Brokers {
 }
 
 const DRAIN_LIMIT_MS = 120_000
+/** A transaction that was left open ends after 10 s, and a busy machine takes its time. */
+const PROGRESS_LIMIT_MS = 120_000
 
 export class Round {
   readonly families: readonly Family[]
   readonly checker: TransactionChecker
 
-  constructor(families: readonly Family[], checker: TransactionChecker) {
+  /** By family and whether it writes or transforms, as `RoundResult.committedBy`: so far. */
+  readonly #committed: ReadonlyMap<string, number>
+
+  constructor(
+    families: readonly Family[],
+    checker: TransactionChecker,
+    committed: ReadonlyMap<string, number>,
+  ) {
     this.families = families
     this.checker = checker
+    this.#committed = committed
+  }
+
+  /** Resolves when each family has committed more than before, of both kinds. */
+  async untilGoesOn(): Promise<void> {
+    const before = new Map(this.#committed)
+    const kinds = this.families.flatMap(({ name }) => [`${name}-w`, `${name}-x`])
+    await eventually(
+      'each family goes on',
+      () => {
+        this.assertAlive()
+        return kinds.every((kind) => (this.#committed.get(kind) ?? 0) > (before.get(kind) ?? 0))
+      },
+      PROGRESS_LIMIT_MS,
+    )
   }
 
   assertAlive(): void {
@@ -72,11 +99,19 @@ export async function runRound(cluster: Brokers, plan: RoundPlan): Promise<Round
   const transforming = plan.families.map((name) => `${name}-transform`)
   const checker = new TransactionChecker({ groups, transforming })
   const options = { ...plan, bootstrap: cluster.bootstrap }
-  const observe = (seen: Observation): void => checker.observe(seen)
+  const committed = new Map<string, number>()
+  const history = createWriteStream(plan.historyFile)
+  const hear = (seen: Observation, line: string): void => {
+    history.write(`${line}\n`)
+    checker.observe(seen)
+    if (seen.kind !== 'committed') return
+    const kind = kindOf(seen.transaction)
+    committed.set(kind, (committed.get(kind) ?? 0) + 1)
+  }
   const families = await Promise.all(
-    plan.families.map(async (name) => new Family(name, await commandOf(name), options, observe)),
+    plan.families.map(async (name) => new Family(name, await commandOf(name), options, hear)),
   )
-  const run = new Round(families, checker)
+  const run = new Round(families, checker, committed)
   try {
     for (const family of families) family.start()
     await Promise.all(families.map((family) => family.untilInitialised()))
@@ -84,11 +119,28 @@ export async function runRound(cluster: Brokers, plan: RoundPlan): Promise<Round
     await Promise.all(families.map((family) => family.stopWriting()))
     await untilDrained(cluster, plan, run, groups)
     await Promise.all(families.map((family) => family.stop()))
-    const logs = await readLogs(cluster, topics)
+    const logs = await readLogs(cluster.bootstrap, topics)
+    writeLogs(history, logs)
     const verdict = checker.finish(logs)
-    return { ...verdict, ...figuresOf(checker, logs), elapsedMs: Math.round(performance.now() - begunMs) }
+    return {
+      ...verdict,
+      ...figuresOf(checker, logs),
+      committedBy: Object.fromEntries(committed),
+      elapsedMs: Math.round(performance.now() - begunMs),
+    }
   } finally {
     await Promise.all(families.map((family) => family.killAll()))
+    await new Promise<void>((resolve) => history.end(resolve))
+  }
+}
+
+function writeLogs(history: WriteStream, logs: FinalLogs): void {
+  for (const [name, partitions] of Object.entries(logs) as [string, Logs][]) {
+    for (const [partition, records] of partitions) {
+      for (const { offset, transaction, index } of records) {
+        history.write(`${name} ${partition} ${offset} ${transaction} ${index}\n`)
+      }
+    }
   }
 }
 
@@ -101,6 +153,11 @@ async function commandOf(name: FamilyName): Promise<string[]> {
     case 'kafkajs':
       return [process.execPath, await bundledProgram()]
   }
+}
+
+/** `java-w` of `java-w0/1.0/5`. */
+function kindOf(transaction: string): string {
+  return transaction.slice(0, transaction.indexOf('/')).replace(/\d+$/, '')
 }
 
 /** Bundled as scripts/run-faults.js bundles the long run: Node reads no TypeScript. */
@@ -122,17 +179,11 @@ async function bundledProgram(): Promise<string> {
 function figuresOf(
   { transactions, polled }: TransactionChecker,
   { all }: FinalLogs,
-): Omit<RoundResult, keyof Verdict | 'elapsedMs'> {
+): Omit<RoundResult, keyof Verdict | 'elapsedMs' | 'committedBy'> {
   const { size, committed, aborted, ends } = transactions
-  const committedBy: Record<string, number> = {}
-  for (const { producer, committedUs } of transactions.all()) {
-    const kind = producer.replace(/\d+$/, '')
-    committedBy[kind] = (committedBy[kind] ?? 0) + (committedUs === null ? 0 : 1)
-  }
   return {
     transactions: size,
     committed,
-    committedBy,
     aborted,
     open: size - committed - aborted,
     polled,
@@ -151,7 +202,7 @@ async function untilDrained(
   let isLast = false
   const names = Object.keys(groups)
   const transforming = names.filter((name) => name.endsWith('-transform'))
-  const readInput = await readCommitted(cluster, `${round}-in`)
+  const readInput = await readCommitted(cluster.bootstrap, `${round}-in`)
   const isRead = (logs: Logs, group: string): boolean =>
     [...logs].every(
       ([partition, { length }]) =>
@@ -173,7 +224,7 @@ async function untilDrained(
     isLast = true
     console.log(String(error))
   })
-  const output = await readCommitted(cluster, `${round}-out`)
+  const output = await readCommitted(cluster.bootstrap, `${round}-out`)
   const logs = new Map([...readInput, ...output])
   await eventually(
     'all groups have read all',
@@ -193,38 +244,4 @@ async function createTopics(cluster: Brokers, { round, partitions }: RoundPlan):
   }))
   await admin.createTopics({ topics, waitForLeaders: true })
   await admin.disconnect()
-}
-
-async function readLogs(cluster: Brokers, topics: readonly string[]): Promise<FinalLogs> {
-  const both = await Promise.all(
-    topics.map(async (topic) => ({
-      all: await readAll(cluster, topic, 'read_uncommitted'),
-      committed: await readCommitted(cluster, topic),
-    })),
-  )
-  return {
-    all: new Map(both.flatMap(({ all }) => [...all])),
-    committed: new Map(both.flatMap(({ committed }) => [...committed])),
-  }
-}
-
-function readCommitted(cluster: Brokers, topic: string): Promise<Logs> {
-  return readAll(cluster, topic, 'read_committed')
-}
-
-/** By librdkafka, with its checksums checked. */
-async function readAll(cluster: Brokers, topic: string, isolation: string): Promise<Logs> {
-  const settings = ['-X', 'check.crcs=true', '-X', `isolation.level=${isolation}`]
-  const format = ['-o', 'beginning', '-e', '-q', '-f', '%p %o %s\n']
-  const printed = await kcat(cluster.bootstrap, ['-C', '-t', topic, ...settings, ...format])
-  const logs = new Map<string, LogRecord[]>()
-  for (const line of printed.split('\n')) {
-    if (line === '') continue
-    const [partition, offset, transaction, index] = line.split(' ', 4)
-    const name = `${topic}-${partition}`
-    const log = logs.get(name) ?? []
-    logs.set(name, log)
-    log.push({ offset: Number(offset), transaction, index: Number(index) })
-  }
-  return logs
 }

@@ -6,7 +6,7 @@
  *   ODRADEK_CLUSTER_KINDS        which brokers, by default odradek,odradek,odradek
  *   ODRADEK_TRANSACTIONS_FAULTS  how many faults, by default 7
  */
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -20,6 +20,7 @@ const seed = Number(process.env.ODRADEK_COMPAT_SEED ?? Math.floor(Math.random() 
 const kinds = (process.env.ODRADEK_CLUSTER_KINDS ?? 'odradek,odradek,odradek').split(',') as BrokerKind[]
 const wanted = Number(process.env.ODRADEK_TRANSACTIONS_FAULTS ?? 7)
 const DECK = faults.reduce((sum, { inDeck }) => sum + inDeck, 0)
+const historyFile = join(tmpdir(), `odradek-transactions-${seed}-history.txt`)
 
 let cluster: Cluster
 let result: RoundResult
@@ -38,6 +39,7 @@ beforeAll(async () => {
       writers: 2,
       transformers: 2,
       pauseMs: 20,
+      historyFile,
       async during(round) {
         happened = await runFaults(world, round, (count) => count < wanted)
       },
@@ -47,7 +49,8 @@ beforeAll(async () => {
   }
   const { anomalies, ...figures } = result
   console.log(JSON.stringify({ ...figures, happened }, null, 1))
-  if (anomalies.length > 0) console.log(`seed ${seed}; what the brokers said: ${keepOutputs()}`)
+  if (anomalies.length === 0) rmSync(historyFile)
+  else console.log(JSON.stringify(anomalies, null, 1), `seed ${seed}; see ${historyFile} ${keepOutputs()}`)
 }, 900_000)
 
 afterAll(() => cluster?.stop())
