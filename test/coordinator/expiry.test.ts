@@ -11,6 +11,7 @@ import {
   stableGroup,
   subscription,
 } from './client.ts'
+import { Consumer } from './consumer/heartbeats.ts'
 import { world } from './world.ts'
 import type { World } from './world.ts'
 
@@ -130,6 +131,40 @@ describe('the offsets of a group expire (KIP-211)', () => {
     w.log.appendError = 0
     w.time.advance(HOUR)
     expect(committed(w)).toEqual({})
+  })
+})
+
+describe('the offsets of a consumer group (KIP-848) expire', () => {
+  const beat = (w: World, member: Consumer, hours: number): void => {
+    for (let ms = 0; ms < hours * HOUR; ms += 20_000) {
+      w.time.advance(20_000)
+      member.beat()
+    }
+  }
+
+  it('counted from each commit, while it lives only for topics that nobody subscribes to', () => {
+    const w = world({ config })
+    const member = new Consumer(w, 'a').join().beat()
+    const options = { memberId: 'a', generationIdOrMemberEpoch: member.epoch }
+    commit(w, { 'orders/0': 1, 'clicks/0': 1 }, options)
+    beat(w, member, 6)
+    commit(w, { 'clicks/1': 2 }, options)
+    beat(w, member, 5)
+    expect(committed(w)).toEqual({ 'orders/0': 1, 'clicks/1': 2 })
+  })
+
+  it('all of them when it is empty, and the group with the last one, from the log too', () => {
+    const w = world({ config })
+    const member = new Consumer(w, 'a').join().beat()
+    commit(w, { 'orders/0': 1 }, { memberId: 'a', generationIdOrMemberEpoch: member.epoch })
+    beat(w, member, 9)
+    member.leave()
+    w.time.advance(0.4 * HOUR)
+    expect(committed(w)).toEqual({ 'orders/0': 1 })
+    w.time.advance(1.2 * HOUR)
+    expect(committed(w)).toEqual({})
+    expect(w.groups.listGroups([], []).groups).toEqual([])
+    expect(world({ log: w.log }).groups.listGroups([], []).groups).toEqual([])
   })
 })
 

@@ -48,6 +48,18 @@ const stable = (w: World, topic = 'orders') =>
 const UNSTABLE = { committedOffset: -1, errorCode: ErrorCode.UNSTABLE_OFFSET_COMMIT }
 
 describe('offsets of a transaction', () => {
+  it('keep the offset that was committed before from expiring, until it ends', () => {
+    const config = { offsetsRetentionMs: 1_000_000, offsetsRetentionCheckIntervalMs: 100_000 }
+    const w = world({ config })
+    commit(w, { 'orders/0': 1, 'orders/1': 1 })
+    commitInTransaction(w, { 'orders/0': 5 })
+    w.time.advance(1_200_000)
+    expect(committed(w)).toEqual({ 'orders/0': 1 })
+    expect(end(w, true).now).toBe(0)
+    w.time.advance(100_000)
+    expect(committed(w)).toEqual({})
+  })
+
   it('count when it is committed; until then whoever asks for stable ones is told to wait', () => {
     const w = world()
     commit(w, { 'orders/0': 1 })

@@ -125,7 +125,7 @@ export function expiredOffsets(group: Group, wallMs: number, retentionMs: number
   const keeps = keptTopics(group)
   const expired: [string, number][] = []
   for (const [topic, partition, offset] of group.offsets.entries()) {
-    if (keeps(topic) || group.pendingCommits.get(topic, partition) !== undefined) continue
+    if (keeps(topic) || hasPendingCommit(group, topic, partition)) continue
     const { expireTimestampMs } = offset
     const isExpired =
       expireTimestampMs === -1 ? wallMs - baseMs(offset) >= retentionMs : wallMs >= expireTimestampMs
