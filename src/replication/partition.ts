@@ -338,10 +338,13 @@ export class Partition implements FollowedPartition {
     return readLog(this.log, this, request)
   }
 
-  /** A consumer has been farther than this leader has: a client that heard OFFSET_OUT_OF_RANGE of it would begin anew. */
+  /**
+   * A consumer has been farther than this replica has, which is no reason for it to begin anew: a follower may lag, and a leader be
+   * out of date.
+   */
   #isOutrun({ fetchOffset }: ReadRequest): boolean {
-    const leadership = this.#leadership
-    return leadership !== null && fetchOffset > this.log.logEndOffset && !leadership.provesItsEnd(fetchOffset)
+    if (fetchOffset <= this.log.logEndOffset) return false
+    return this.#leadership === null || !this.#leadership.provesItsEnd(fetchOffset)
   }
 
   /** What is told without reading. */

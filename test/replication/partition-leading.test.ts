@@ -428,6 +428,15 @@ describe('a leader that may have been replaced', () => {
       expect(consumed(world)).toBe(OFFSET_OUT_OF_RANGE)
     })
 
+    test('a follower sends it to the leader: it may lag', () => {
+      const world = hosted({ replicas: REPLICAS, leader: 2, isr: [2] })
+      const asked = (fetchOffset: number): number =>
+        world.partition.read(readOf({ fetchOffset, fromAnyReplica: true })).error
+      expect(asked(1)).toBe(NOT_LEADER_OR_FOLLOWER)
+      expect(asked(0)).toBe(ErrorCode.NONE)
+      expect(asked(-1)).toBe(OFFSET_OUT_OF_RANGE)
+    })
+
     test('says it at once where nobody else is in sync', () => {
       expect(consumed(three([BROKER]))).toBe(OFFSET_OUT_OF_RANGE)
     })

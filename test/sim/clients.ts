@@ -43,6 +43,9 @@ export class SimClient {
 
   readonly #network
 
+  /** Whether it goes to whom the last broker that it asked calls leader. */
+  forgetsEpochs = false
+
   sleep(delayMs: number): Promise<void> {
     return new Promise((resolve) => void this.process.timers.after(delayMs, resolve))
   }
@@ -89,8 +92,8 @@ export class SimClient {
       })
       for (const { partitionIndex, leaderId, leaderEpoch } of topics[0]?.partitions ?? []) {
         const each = `${topic}-${partitionIndex}`
-        // One that is cut off may still call itself leader (KIP-320).
-        if (leaderEpoch < (this.#epochs.get(each) ?? -1)) continue
+        // One that is cut off may still call itself leader (KIP-320); clients of before do not look.
+        if (!this.forgetsEpochs && leaderEpoch < (this.#epochs.get(each) ?? -1)) continue
         this.#epochs.set(each, leaderEpoch)
         const broker = brokers.find(({ nodeId }) => nodeId === leaderId)
         this.#leaders.set(each, broker ? { host: broker.host, port: broker.port } : null)
@@ -290,6 +293,7 @@ export class SimConsumer {
 
   async run(partition: number): Promise<void> {
     let offset = 0
+    this.client.forgetsEpochs = this.client.chance(0.5)
     while (!this.#finishing) offset = await this.#poll(partition, offset)
     this.client.close()
   }
@@ -313,10 +317,14 @@ export class SimConsumer {
         ],
       })
       const found = answer?.responses[0]?.partitions[0]
-      if (found?.errorCode === ErrorCode.NONE) return this.#read(partition, offset, found.records)
+      if (found?.errorCode === ErrorCode.NONE) {
+        // Metadata are asked for again now and then, of any broker: one that is out of date sends a client back to an old leader.
+        if (this.client.chance(0.1)) this.client.forgetLeader(this.#topic.name, partition)
+        return this.#read(partition, offset, found.records)
+      }
       if (found?.errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) {
-        // Behind a leader that lags: what was read once must be there again, which the history sees in the end.
-        await this.client.sleep(RETRY_MS)
+        // Read once, an offset exists: many clients would begin anew.
+        this.#history.complain(`${this.client.name} was told that ${offset} is out of range`)
       }
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error

@@ -161,6 +161,17 @@ export const plantedBugs = {
       ],
     ],
   },
+  'a leader that may be out of date says that an offset does not exist': {
+    'src/replication/partition.ts': [['!this.#leadership.provesItsEnd(fetchOffset)', 'fetchOffset < 0']],
+  },
+  'a follower that lags says that an offset does not exist': {
+    'src/replication/partition.ts': [
+      [
+        'return this.#leadership === null || !this.#leadership.p',
+        'return this.#leadership !== null && !this.#leadership.p',
+      ],
+    ],
+  },
   'an aborted transaction is not noted in the index': {
     'src/log/log-producers.ts': [
       [

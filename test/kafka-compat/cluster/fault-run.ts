@@ -138,9 +138,12 @@ export class FaultRun {
       RECOVERY_LIMIT_MS,
     ).catch(async (error: unknown) => {
       const stuck = producers.filter((name) => load.acknowledged(name) === before.get(name))
+      const said = stuck.map((name) => `${name} said:\n${load.tailOf(name)}`).join('\n')
       const partitions = await bed.view.partitions().catch(() => [])
       const diary = this.diary.slice(-30).join('\n')
-      throw new Error(`stuck: ${stuck.join(', ')}\n${diary}\n${JSON.stringify(partitions)}`, { cause: error })
+      throw new Error(`stuck: ${stuck.join(', ')}\n${diary}\n${JSON.stringify(partitions)}\n${said}`, {
+        cause: error,
+      })
     })
     load.assertAlive()
   }

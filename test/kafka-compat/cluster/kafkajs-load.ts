@@ -1,6 +1,6 @@
 /** kafkajs's load on a cluster, in the test's own process: an idempotent producer, and a consumer that is a group of its own. */
 import kafkajs from 'kafkajs'
-import type { Consumer, EachBatchPayload, Producer } from 'kafkajs'
+import type { Consumer, EachBatchPayload, LogEntry, Producer } from 'kafkajs'
 import { pause } from '../harness/conditions.ts'
 import type { Observation } from './checker.ts'
 import type { Client, Listener, LoadOptions } from './load.ts'
@@ -9,6 +9,8 @@ const MEMBER = 'kafkajs-member'
 const PRODUCER = 'kafkajs'
 const TICK_MS = 50
 const COMMIT_EVERY_MS = 500
+/** So many of the last lines that kafkajs says are kept, its requests among them. */
+const SAID_KEPT = 400
 /**
  * What kafkajs's consumer ends with when none of the brokers that it knows answers who the coordinator is: it does not
  * try again, whatever it was told about retries. An application starts another one, and so does this load.
@@ -18,10 +20,14 @@ const GAVE_UP = 'Failed to find group coordinator'
 const retry = { initialRetryTime: 30, maxRetryTime: 300, retries: 100_000, factor: 0.2, multiplier: 1.5 }
 
 export async function startKafkajs(options: LoadOptions, { observe, fail }: Listener): Promise<Client> {
+  const said: LogEntry[] = []
   const kafka = new kafkajs.Kafka({
     clientId: 'odradek-cluster',
     brokers: options.bootstrap.split(','),
-    logLevel: kafkajs.logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.DEBUG,
+    logCreator: () => (entry) => {
+      if (said.push(entry) > 2 * SAID_KEPT) said.splice(0, SAID_KEPT)
+    },
     connectionTimeout: 1500,
     requestTimeout: 5000,
     retry,
@@ -60,6 +66,11 @@ export async function startKafkajs(options: LoadOptions, { observe, fail }: List
       load.stopping = true
       await Promise.race([Promise.allSettled([producer.disconnect(), consumer.disconnect()]), pause(5000)])
     },
+    tail: () =>
+      said
+        .slice(-SAID_KEPT)
+        .map(({ label, log }) => `${label} ${JSON.stringify(log)}`)
+        .join('\n'),
   }
 }
 

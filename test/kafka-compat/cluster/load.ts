@@ -21,6 +21,8 @@ export interface Client {
   /** Sends no more; resolves when nothing is outstanding. */
   stopProducing(): Promise<unknown>
   stop(): Promise<void>
+  /** What it said last, for who looks why it stands still. */
+  tail(): string
 }
 
 /** By consumer: its group. Java and librdkafka share one; `java-reader` reads for itself. */
@@ -73,6 +75,10 @@ export class Load {
   acknowledged(producer?: string): number {
     if (producer !== undefined) return this.#acknowledged.get(producer)!
     return [...this.#acknowledged.values()].reduce((a, b) => a + b, 0)
+  }
+
+  tailOf(producer: string): string {
+    return this.#clients.find(({ name }) => name === producer)!.tail()
   }
 
   get hasFailed(): boolean {
@@ -134,6 +140,7 @@ function startProgram(
       child.stdin!.end()
       await closed
     },
+    tail: () => complaint,
   }
 }
 
