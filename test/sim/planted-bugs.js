@@ -161,9 +161,6 @@ export const plantedBugs = {
       ],
     ],
   },
-  'a leader that may be out of date says that an offset does not exist': {
-    'src/replication/partition.ts': [['!this.#leadership.provesItsEnd(fetchOffset)', 'fetchOffset < 0']],
-  },
   'a follower that lags says that an offset does not exist': {
     'src/replication/partition.ts': [
       [
