@@ -3,13 +3,16 @@
 // Everything that is not a Debian package lands in <repo>/.cache, which git ignores.
 //
 //   node scripts/fetch-tools.js            all of it
-//   node scripts/fetch-tools.js kcat jars  some of it: kcat, jdk, zookeeper, maven, c, jars, jars39, old-clients
+//   node scripts/fetch-tools.js kcat jars  some of it: kcat, jdk, zookeeper, maven, c, jars, jars39, streams, old-clients
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)))
+
+/** A fetch that takes longer has failed: a registry that does not answer would hold up a run for ever. */
+const LONGEST_FETCH_MS = 600_000
 
 /** Apache Kafka's jars by the poms that name their versions, where they are kept, and the file that says all are there. */
 const kafkas = {
@@ -19,20 +22,39 @@ const kafkas = {
   jars39: { pom: 'bench/kafka/pom.xml', libs: 'libs', complete: 'bench-complete' },
 }
 
+/** Kafka Streams and Kafka Connect, of the tools' version. */
+kafkas.streams = {
+  pom: 'test/kafka-compat/streams/java/pom.xml',
+  libs: '.',
+  complete: '.complete',
+  version: versionIn(kafkas.jars.pom),
+  prefix: 'streams-',
+  what: 'kafka-streams, connect-runtime and connect-file',
+}
+
 /** Java clients that knew no record batches, a folder for each version. */
 const oldClients = 'test/kafka-compat/old-clients'
 const oldVersions = JSON.parse(readFileSync(join(repository, oldClients, 'versions.json'), 'utf8'))
 for (const version of oldVersions) {
   const pom = `${oldClients}/java/pom.xml`
-  kafkas[`client-${version}`] = { pom, libs: '.', complete: '.complete', client: version }
+  kafkas[`client-${version}`] = {
+    pom,
+    libs: '.',
+    complete: '.complete',
+    version,
+    prefix: 'client-',
+    what: 'the Java client',
+  }
+}
+
+function versionIn(pom) {
+  return /<kafka\.version>([^<]+)</.exec(readFileSync(join(repository, pom), 'utf8'))[1]
 }
 
 function placeOf(name) {
-  const { libs, complete, client } = kafkas[name]
-  const pom = join(repository, kafkas[name].pom)
-  const version = client ?? /<kafka\.version>([^<]+)</.exec(readFileSync(pom, 'utf8'))[1]
-  const folder = join(repository, '.cache', `kafka-${client ? 'client-' : ''}${version}`)
-  return { pom, version, folder, libs, complete, isClient: client !== undefined }
+  const { pom, prefix = '', version = versionIn(pom) } = kafkas[name]
+  const folder = join(repository, '.cache', `kafka-${prefix}${version}`)
+  return { ...kafkas[name], pom: join(repository, pom), version, folder }
 }
 
 /** What each tool is needed for, how its presence shows, and the Debian packages that bring it. */
@@ -51,7 +73,8 @@ const packaged = {
 }
 
 function main(wanted) {
-  const asked = wanted.length === 0 ? ['kcat', 'jdk', 'c', 'jars', 'jars39', 'old-clients'] : wanted
+  const asked =
+    wanted.length === 0 ? ['kcat', 'jdk', 'c', 'jars', 'jars39', 'streams', 'old-clients'] : wanted
   const names = asked.flatMap((name) =>
     name === 'old-clients' ? oldVersions.map((version) => `client-${version}`) : [name],
   )
@@ -90,8 +113,7 @@ function installPackages(packages) {
 
 /** Fetched beside their place and moved there whole, so that what is there is complete. */
 function fetchJars(name) {
-  const { pom, version, folder, libs, complete, isClient } = placeOf(name)
-  const what = isClient ? 'the Java client' : 'kafka_2.13 and kafka-tools'
+  const { pom, version, folder, libs, complete, what = 'kafka_2.13 and kafka-tools' } = placeOf(name)
   say(`Apache Kafka ${version}: ${what} with what they need by Maven, into ${folder}`)
   const partial = `${folder}.${process.pid}.partial`
   rmSync(partial, { recursive: true, force: true })
@@ -101,7 +123,7 @@ function fetchJars(name) {
     '-B',
     '-f',
     pom,
-    ...(isClient ? [`-Dkafka.version=${version}`] : []),
+    `-Dkafka.version=${version}`,
     'dependency:copy-dependencies',
     `-DoutputDirectory=${join(partial, libs)}`,
   ])
@@ -116,7 +138,8 @@ function runs(command, ...args) {
 
 /** Runs a command, its output kept back unless it fails. */
 function run(command, args, options = {}) {
-  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28, ...options })
+  const bounds = { maxBuffer: 1 << 28, timeout: LONGEST_FETCH_MS }
+  const result = spawnSync(command, args, { encoding: 'utf8', ...bounds, ...options })
   if (result.status === 0) return
   process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`)
   fail(`failed: ${command} ${args.join(' ')}${result.error ? ` (${result.error.message})` : ''}`)

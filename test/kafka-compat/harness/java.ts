@@ -3,13 +3,27 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { ChildProcess } from 'node:child_process'
-import { cache, kafkaJars, kafkaVersion, repository } from './paths.ts'
+import { cache, kafkaJars, kafkaVersion, repository, streamsJars } from './paths.ts'
 import { ended, mustRun, startProcess } from './processes.ts'
 import type { CommandResult } from './processes.ts'
 
+/** Java sources of ours and the jars that they are compiled against and run with. */
+interface JavaPrograms {
+  folder: string
+  jars: string
+}
+
+const toolPrograms: JavaPrograms = { folder: 'test/kafka-compat/java', jars: kafkaJars }
+
+/** Kafka Streams applications, and the workers of Kafka Connect. */
+export const streamsPrograms: JavaPrograms = {
+  folder: 'test/kafka-compat/streams/java',
+  jars: streamsJars,
+}
+
 /** Arguments of `java` up to the class: Kafka's jars, our classes compiled against them, quick to start. */
-export async function javaArguments(heapMegabytes = 256): Promise<string[]> {
-  const classPath = `${await compiledClasses()}:${kafkaJars}/*`
+export async function javaArguments(heapMegabytes = 256, programs = toolPrograms): Promise<string[]> {
+  const classPath = `${await compiledClasses(programs)}:${programs.jars}/*`
   return [
     `-Xmx${heapMegabytes}m`,
     '-XX:+UseSerialGC',
@@ -20,21 +34,20 @@ export async function javaArguments(heapMegabytes = 256): Promise<string[]> {
   ]
 }
 
-/** Compiles test/kafka-compat/java once for this state of the sources, and gives the classes' folder. */
-async function compiledClasses(): Promise<string> {
-  if (!existsSync(join(kafkaJars, '.complete'))) {
-    throw new Error('Apache Kafka is not there: node scripts/fetch-tools.js')
+/** Compiles the programs once for this state of the sources, and gives the classes' folder. */
+async function compiledClasses({ folder, jars }: JavaPrograms): Promise<string> {
+  if (!existsSync(join(jars, '.complete'))) {
+    throw new Error(`${jars} is not there: node scripts/fetch-tools.js`)
   }
-  const folder = join(repository, 'test/kafka-compat/java')
-  const sources = readdirSync(folder).filter((name) => name.endsWith('.java'))
+  const sources = readdirSync(join(repository, folder)).filter((name) => name.endsWith('.java'))
+  const paths = sources.map((source) => join(repository, folder, source))
   const hash = createHash('sha256').update(kafkaVersion)
-  for (const source of sources) hash.update(source).update(readFileSync(join(folder, source)))
+  for (const [index, source] of sources.entries()) hash.update(source).update(readFileSync(paths[index]))
   const classes = join(cache, `kafka-compat-classes-${hash.digest('hex').slice(0, 16)}`)
   if (existsSync(classes)) return classes
   const partial = `${classes}.${process.pid}.partial`
   mkdirSync(partial, { recursive: true })
-  const paths = sources.map((source) => join(folder, source))
-  await mustRun('javac', ['-nowarn', '-d', partial, '-cp', `${kafkaJars}/*`, ...paths])
+  await mustRun('javac', ['-nowarn', '-d', partial, '-cp', `${jars}/*`, ...paths])
   if (existsSync(classes)) rmSync(partial, { recursive: true })
   else renameSync(partial, classes)
   return classes

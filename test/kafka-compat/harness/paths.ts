@@ -16,6 +16,9 @@ export const kafkaVersion = /<kafka\.version>([^<]+)</.exec(
 /** Apache Kafka's jars, fetched by scripts/fetch-tools.js. */
 export const kafkaJars = join(cache, `kafka-${kafkaVersion}`)
 
+/** Kafka Streams and Kafka Connect of the same version. */
+export const streamsJars = join(cache, `kafka-streams-${kafkaVersion}`)
+
 /** Apache Kafka 3.9 with its ZooKeeper, which stands beside ours: the same jars as the benchmarks'. */
 export function kafka39ClassPath(): string {
   const pom = readFileSync(join(repository, 'bench/kafka/pom.xml'), 'utf8')
