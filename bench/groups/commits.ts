@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sample } from '../lab/interleave.ts'
 import { quantile } from '../lab/statistics.ts'
-import { int16, int32, string } from '../lab/wire.ts'
+import { int16, int32, int64, string } from '../lab/wire.ts'
 
 export interface CommitLoad {
   readonly port: number
@@ -19,12 +19,6 @@ export interface CommitLoad {
 const OFFSET_COMMIT = 8
 const VERSION = 7
 const NO_GENERATION = -1
-
-const int64 = (value: number) => {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigInt64BE(BigInt(value))
-  return bytes
-}
 
 function requestOf({ groupId, topic, partitions }: CommitLoad, connection: number): Buffer {
   const offsets = Array.from({ length: partitions }, (_, partition) => {

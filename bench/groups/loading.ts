@@ -92,15 +92,16 @@ export async function placeLog(
 
 async function loadOnce(subject: string, start: () => Promise<Broker>, log: OffsetLog): Promise<Sample> {
   const broker = await start()
-  await untilAnswered(broker, log)
-  const answerMs = performance.now() - broker.spawnedAt
-  const cpuMs = cpuSeconds(broker.pid) * 1000
-  const { rssMb } = memory(broker.pid)
-  const loaded = LOADED[subject]
-  const sample = { answerMs, cpuMs, rssMb }
-  const whole = loaded === undefined ? sample : { loadMs: await saidToHaveTaken(broker, loaded), ...sample }
-  await broker.stop()
-  return whole
+  try {
+    await untilAnswered(broker, log)
+    const answerMs = performance.now() - broker.spawnedAt
+    const cpuMs = cpuSeconds(broker.pid) * 1000
+    const sample = { answerMs, cpuMs, rssMb: memory(broker.pid).rssMb }
+    const loaded = LOADED[subject]
+    return loaded === undefined ? sample : { loadMs: await saidToHaveTaken(broker, loaded), ...sample }
+  } finally {
+    await broker.stop()
+  }
 }
 
 async function saidToHaveTaken(broker: Broker, loaded: RegExp): Promise<number> {

@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
+import { int16, int32, int64, string } from '../lab/wire.ts'
 
 export interface OffsetLog {
   readonly groups: number
@@ -21,109 +22,123 @@ export const topicName = (index: number): string => `events-${String(index).padS
 const BATCH_HEADER_BYTES = 61
 const INDEX_INTERVAL_BYTES = 4096
 
-function shorts(...values: readonly number[]): number[] {
-  return values.flatMap((value) => [(value >> 8) & 255, value & 255])
-}
-
-function text(value: string): number[] {
-  return [...shorts(value.length), ...Buffer.from(value)]
-}
-
 /** Signed, as records have them. */
-function varint(value: number): number[] {
+function varint(value: number): Buffer {
   const bytes: number[] = []
   let rest = value * 2
   for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest & 127) | 128)
-  bytes.push(rest)
-  return bytes
-}
-
-function int32(value: number): number[] {
-  return [...shorts(value >> 16), ...shorts(value & 65535)]
-}
-
-function int64(value: number): number[] {
-  return [...int32(Math.floor(value / 2 ** 32)), ...int32(value | 0)]
-}
-
-/** Key version 1, value version 3: what Kafka 3.9 and 4.1 write. */
-function record(
-  delta: number,
-  group: string,
-  topic: string,
-  { partition, offset, timestampMs }: Commit,
-): number[] {
-  const key = [...shorts(1), ...text(group), ...text(topic), ...int32(partition)]
-  const leaderEpoch = 0
-  const value = [...shorts(3), ...int64(offset), ...int32(leaderEpoch), ...text(''), ...int64(timestampMs)]
-  const noTimestampDelta = 0
-  const noHeaders = 0
-  const body = [
-    0,
-    noTimestampDelta,
-    ...varint(delta),
-    ...varint(key.length),
-    ...key,
-    ...varint(value.length),
-    ...value,
-    noHeaders,
-  ]
-  return [...varint(body.length), ...body]
+  return Buffer.from([...bytes, rest])
 }
 
 interface Commit {
-  readonly partition: number
+  readonly group: string
+  readonly topic: string
   readonly offset: number
-  readonly timestampMs: number
 }
 
-function commitBatch(baseOffset: number, records: readonly number[][], timestampMs: number): Buffer {
-  const batch = Buffer.concat([Buffer.alloc(BATCH_HEADER_BYTES), ...records.map((each) => Buffer.from(each))])
-  batch.writeBigInt64BE(BigInt(baseOffset), 0)
-  batch.writeInt32BE(batch.length - 12, 8)
-  batch[16] = 2
-  batch.writeInt32BE(records.length - 1, 23)
-  batch.writeBigInt64BE(BigInt(timestampMs), 27)
-  batch.writeBigInt64BE(BigInt(timestampMs), 35)
-  batch.writeBigInt64BE(-1n, 43)
-  batch.writeInt16BE(-1, 51)
-  batch.writeInt32BE(-1, 53)
-  batch.writeInt32BE(records.length, 57)
-  batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
-  return batch
+const KEY_VERSION_BYTES = 2
+const LENGTH_BYTES = 2
+
+/**
+ * The batch of a commit of all partitions. Names are equally long, so that all batches look alike: what differs is written into a
+ * copy of the first.
+ */
+class Template {
+  readonly #bytes: Buffer
+  readonly #group: string
+  readonly #topic: string
+  /** Where the key, and the offset in the value, of each record begin. */
+  readonly #places: { readonly keyAt: number; readonly offsetAt: number }[] = []
+
+  constructor(group: string, topic: string, partitions: number, timestampMs: number) {
+    this.#group = group
+    this.#topic = topic
+    const records: Buffer[] = []
+    let at = BATCH_HEADER_BYTES
+    for (let partition = 0; partition < partitions; partition++) {
+      // Key version 1, value version 3: what Kafka 3.9 and 4.1 write.
+      const key = Buffer.concat([int16(1), string(group), string(topic), int32(partition)])
+      const leaderEpoch = int32(0)
+      const value = Buffer.concat([int16(3), int64(0), leaderEpoch, string(''), int64(timestampMs)])
+      const attributesAndTimestampDelta = Buffer.alloc(2)
+      const beforeKey = Buffer.concat([attributesAndTimestampDelta, varint(partition), varint(key.length)])
+      const noHeaders = varint(0)
+      const body = Buffer.concat([beforeKey, key, varint(value.length), value, noHeaders])
+      const length = varint(body.length)
+      const keyAt = at + length.length + beforeKey.length
+      const offsetAt = keyAt + key.length + varint(value.length).length + 2
+      this.#places.push({ keyAt, offsetAt })
+      records.push(length, body)
+      at += length.length + body.length
+    }
+    this.#bytes = Buffer.concat([Buffer.alloc(BATCH_HEADER_BYTES), ...records])
+    this.#writeHeader(partitions, timestampMs)
+  }
+
+  #writeHeader(records: number, timestampMs: number): void {
+    const bytes = this.#bytes
+    bytes.writeInt32BE(bytes.length - 12, 8)
+    bytes[16] = 2
+    bytes.writeInt32BE(records - 1, 23)
+    bytes.writeBigInt64BE(BigInt(timestampMs), 27)
+    bytes.writeBigInt64BE(BigInt(timestampMs), 35)
+    bytes.writeBigInt64BE(-1n, 43)
+    bytes.writeInt16BE(-1, 51)
+    bytes.writeInt32BE(-1, 53)
+    bytes.writeInt32BE(records, 57)
+  }
+
+  get bytes(): number {
+    return this.#bytes.length
+  }
+
+  /** Writes the batch at `position`. */
+  write(into: Buffer, position: number, baseOffset: number, { group, topic, offset }: Commit): void {
+    if (group.length !== this.#group.length || topic.length !== this.#topic.length)
+      throw new Error(`${group} and ${topic} are not as long as the others`)
+    this.#bytes.copy(into, position)
+    into.writeBigInt64BE(BigInt(baseOffset), position)
+    for (const { keyAt, offsetAt } of this.#places) {
+      const groupAt = position + keyAt + KEY_VERSION_BYTES + LENGTH_BYTES
+      into.write(group, groupAt, 'latin1')
+      into.write(topic, groupAt + group.length + LENGTH_BYTES, 'latin1')
+      into.writeInt32BE(offset, position + offsetAt + 4)
+    }
+    into.writeUInt32BE(crc32c(into.subarray(position + 21, position + this.bytes)), position + 17)
+  }
 }
 
 /** Writes the one segment of the partition, committed just now. Gives the number of records. */
 export function writeOffsetLog(directory: string, log: OffsetLog): number {
-  const batches: Buffer[] = []
-  const index: Buffer[] = []
-  const timeIndex: Buffer[] = []
+  const { groups, topics, partitions, commits } = log
   const timestampMs = Date.now()
+  const template = new Template(groupName(0), topicName(0), partitions, timestampMs)
+  const bytes = Buffer.allocUnsafe(template.bytes * commits * groups * topics)
+  const index: Buffer[] = []
   let offset = 0
   let position = 0
   let sinceEntry = 0
-  for (let commit = 1; commit <= log.commits; commit++)
-    for (let group = 0; group < log.groups; group++)
-      for (let topic = 0; topic < log.topics; topic++) {
-        const records = Array.from({ length: log.partitions }, (_, partition) =>
-          record(partition, groupName(group), topicName(topic), { partition, offset: commit, timestampMs }),
-        )
-        const batch = commitBatch(offset, records, timestampMs)
+  for (let commit = 1; commit <= commits; commit++)
+    for (let group = 0; group < groups; group++)
+      for (let topic = 0; topic < topics; topic++) {
+        template.write(bytes, position, offset, {
+          group: groupName(group),
+          topic: topicName(topic),
+          offset: commit,
+        })
         if (sinceEntry > INDEX_INTERVAL_BYTES) {
-          index.push(Buffer.from([...int32(offset + log.partitions - 1), ...int32(position)]))
-          if (timeIndex.length === 0)
-            timeIndex.push(Buffer.from([...int64(timestampMs), ...int32(offset + log.partitions - 1)]))
+          index.push(Buffer.concat([int32(offset + partitions - 1), int32(position)]))
           sinceEntry = 0
         }
-        sinceEntry += batch.length
-        position += batch.length
-        offset += log.partitions
-        batches.push(batch)
+        sinceEntry += template.bytes
+        position += template.bytes
+        offset += partitions
       }
   mkdirSync(directory, { recursive: true })
   const path = (suffix: string) => join(directory, `${'0'.repeat(20)}.${suffix}`)
-  writeFileSync(path('log'), Buffer.concat(batches))
+  writeFileSync(path('log'), bytes)
   writeFileSync(path('index'), Buffer.concat(index))
-  writeFileSync(path('timeindex'), Buffer.concat(timeIndex))
+  // One entry: all records are of the same moment.
+  writeFileSync(path('timeindex'), Buffer.concat([int64(timestampMs), int32(partitions - 1)]))
   return offset
 }

@@ -14,6 +14,11 @@ const ALTER_CONFIGS = 33
 
 export const int16 = (value: number) => Buffer.from([(value >> 8) & 255, value & 255])
 export const int32 = (value: number) => Buffer.from([24, 16, 8, 0].map((shift) => (value >> shift) & 255))
+export const int64 = (value: number) => {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigInt64BE(BigInt(value))
+  return bytes
+}
 export const string = (value: string) => Buffer.concat([int16(Buffer.byteLength(value)), Buffer.from(value)])
 
 /** One connection, one request at a time. */
