@@ -112,6 +112,11 @@ export class ConsumerGroup {
     return this.#targetOwners.get(topicId, partition) !== undefined
   }
 
+  /** Topic ids of all target assignments. */
+  *targetTopics(): Generator<string> {
+    for (const [topicId] of this.#targetOwners.topics()) yield topicId
+  }
+
   /** The assignor that most members ask for. */
   preferredAssignor(counts: Counts = this.assignorCounts): string | undefined {
     let preferred: string | undefined

@@ -60,29 +60,36 @@ function memberSpecs(
   topics: GroupTopics,
   changed: ConsumerMember,
 ): Map<string, MemberSpec> {
-  const inOrder = inTimelineOrder(group.members.keys(), stringHash, group.mostMembers)
-  const members = new Map(inOrder.map((memberId) => [memberId, group.members.get(memberId)!]))
   const replaced = changed.instanceId === null ? undefined : group.staticMembers.get(changed.instanceId)
-  if (replaced !== undefined && replaced !== changed.memberId) members.delete(replaced)
-  members.set(changed.memberId, changed)
+  const memberIds: string[] = []
+  for (const memberId of inTimelineOrder(group.members.keys(), stringHash, group.mostMembers)) {
+    if (memberId !== replaced || memberId === changed.memberId) memberIds.push(memberId)
+  }
+  if (!group.members.has(changed.memberId)) memberIds.push(changed.memberId)
   const specs = new Map<string, MemberSpec>()
   const known = new Map<string, readonly string[]>()
-  for (const memberId of inJavaOrder(members.keys(), stringHash, 'grown')) {
-    const member = members.get(memberId)!
-    const assignment = member === changed ? group.targetFor(changed) : group.target(memberId)
+  const gone = goneTopics(group, topics)
+  for (const memberId of inJavaOrder(memberIds, stringHash, 'grown')) {
+    const isChanged = memberId === changed.memberId
+    const member = isChanged ? changed : group.members.get(memberId)!
+    const assignment = isChanged ? group.targetFor(changed) : group.target(memberId)
     const topicIds = subscribedTopicIds(group, topics, member, known)
-    specs.set(memberId, { instanceId: member.instanceId, topicIds, assignment: existing(assignment, topics) })
+    specs.set(memberId, { instanceId: member.instanceId, topicIds, assignment: without(assignment, gone) })
   }
   return specs
 }
 
+/** Of the topics that are meant for anybody, those that are not there any more. */
+function goneTopics(group: ConsumerGroup, topics: GroupTopics): ReadonlySet<string> {
+  const gone = new Set<string>()
+  for (const topicId of group.targetTopics()) if (topics.topicById(topicId) === undefined) gone.add(topicId)
+  return gone
+}
+
 /** Topics that are gone are nobody's. */
-function existing(assignment: Assignment, topics: GroupTopics): Assignment {
-  const exists = (topicId: string): boolean => topics.topicById(topicId) !== undefined
-  for (const topicId of assignment.keys()) {
-    if (!exists(topicId)) return new Map([...assignment].filter(([each]) => exists(each)))
-  }
-  return assignment
+function without(assignment: Assignment, gone: ReadonlySet<string>): Assignment {
+  if (gone.size === 0) return assignment
+  return new Map([...assignment].filter(([topicId]) => !gone.has(topicId)))
 }
 
 /** `known`: what was found for another member with the same subscription. */
