@@ -46,9 +46,9 @@ export async function startKafka41(directory: string, settings: readonly string[
 
 /** Its jars bring nothing that would print what it logs: it is ready when it knows of itself and of the controller. */
 async function untilServed(port: number, { lastWords }: Started): Promise<void> {
-  for (const deadline = performance.now() + 60_000; ; await sleep(10)) {
+  for (const deadline = performance.now() + 120_000; ; await sleep(10)) {
     if (performance.now() > deadline)
-      throw new Error(`Kafka 4.1 does not serve after a minute: ${lastWords()}`)
+      throw new Error(`Kafka 4.1 does not serve after two minutes: ${lastWords()}`)
     try {
       const view = await withWire(port, (wire) => viewOf(wire, 'none'))
       if (view.brokerIds.length > 0 && view.controllerId >= 0) return

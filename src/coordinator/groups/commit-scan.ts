@@ -11,6 +11,8 @@ const LATEST_KEY_VERSION = 1
 /** From 4 on the value has tagged fields. */
 const LATEST_VALUE_VERSION = 3
 const PARTITION_BYTES = 4
+/** Version, offset, no metadata, commit timestamp. */
+const SHORTEST_VALUE_BYTES = 20
 
 export class CommitScan {
   /** Of the commit read last. */
@@ -33,37 +35,34 @@ export class CommitScan {
    */
   read({ keyAt, keyBytes, valueAt, valueBytes }: RecordCursor, recordOffset: number): CommittedOffset | null {
     const bytes = this.#bytes
-    if (keyBytes < 2 || valueBytes < 2) return null
-    if (bytes[keyAt] !== 0 || bytes[keyAt + 1] > LATEST_KEY_VERSION) return null
+    if (valueBytes < SHORTEST_VALUE_BYTES) return null
     const version = bytes[valueAt + 1]
     if (bytes[valueAt] !== 0 || version > LATEST_VALUE_VERSION) return null
-    try {
-      this.#readKey(keyAt, keyBytes)
-      return commitOf(version, new Reader(bytes, valueAt + 2, valueAt + valueBytes), recordOffset)
-    } catch (error) {
-      if (error instanceof MalformedMessageError) return null
-      throw error
+    const metadataAt = valueAt + (version >= 3 ? 16 : 12)
+    const metadataBytes = int16At(bytes, metadataAt - 2)
+    const timestampAt = metadataAt + metadataBytes
+    const end = timestampAt + (version === 1 ? 16 : 8)
+    if (metadataBytes < 0 || end > valueAt + valueBytes || !this.#readKey(keyAt, keyBytes)) return null
+    return {
+      offset: int64At(bytes, valueAt + 2),
+      leaderEpoch: version >= 3 ? int32At(bytes, valueAt + 10) : -1,
+      metadata: metadataBytes === 0 ? '' : bytes.toString('utf8', metadataAt, timestampAt),
+      commitTimestampMs: int64At(bytes, timestampAt),
+      expireTimestampMs: version === 1 ? int64At(bytes, timestampAt + 8) : -1,
+      recordOffset,
     }
   }
 
-  #readKey(keyAt: number, keyBytes: number): void {
+  /** False: it is not the key of a commit. */
+  #readKey(keyAt: number, keyBytes: number): boolean {
     const namesBytes = keyBytes - PARTITION_BYTES
-    const reader = new Reader(this.#bytes, keyAt, keyAt + keyBytes)
-    if (namesBytes === this.#namesBytes && this.#hasSameNames(keyAt)) {
-      reader.position = keyAt + namesBytes
-      this.partition = reader.int32()
-      return
-    }
-    this.#namesBytes = -1
-    reader.int16()
-    this.groupId = reader.string()
-    this.topic = reader.string()
-    this.partition = reader.int32()
-    // Whatever follows the partition is not looked at: such a key is no measure for the next one.
-    if (reader.remaining === 0) {
+    if (namesBytes !== this.#namesBytes || !this.#hasSameNames(keyAt)) {
+      if (!this.#readNames(keyAt, keyBytes)) return false
       this.#namesAt = keyAt
       this.#namesBytes = namesBytes
     }
+    this.partition = int32At(this.#bytes, keyAt + namesBytes)
+    return true
   }
 
   #hasSameNames(keyAt: number): boolean {
@@ -73,14 +72,35 @@ export class CommitScan {
     }
     return true
   }
+
+  /** False also where bytes follow the partition, which a decoder passes over. */
+  #readNames(keyAt: number, keyBytes: number): boolean {
+    const bytes = this.#bytes
+    if (keyBytes < 2 || bytes[keyAt] !== 0 || bytes[keyAt + 1] > LATEST_KEY_VERSION) return false
+    const reader = new Reader(bytes, keyAt + 2, keyAt + keyBytes)
+    try {
+      this.groupId = reader.string()
+      this.topic = reader.string()
+    } catch (error) {
+      if (!(error instanceof MalformedMessageError)) throw error
+      this.#namesBytes = -1
+      return false
+    }
+    this.#namesBytes = -1
+    return reader.remaining === PARTITION_BYTES
+  }
 }
 
-/** Throws MalformedMessageError. */
-function commitOf(version: number, value: Reader, recordOffset: number): CommittedOffset {
-  const offset = value.int64()
-  const leaderEpoch = version >= 3 ? value.int32() : -1
-  const metadata = value.string()
-  const commitTimestampMs = value.int64()
-  const expireTimestampMs = version === 1 ? value.int64() : -1
-  return { offset, leaderEpoch, metadata, commitTimestampMs, expireTimestampMs, recordOffset }
+/** Bytes are combined by hand, as in Reader, and 64-bit numbers saturate as there. */
+function int16At(bytes: Buffer, at: number): number {
+  return (((bytes[at] << 8) | bytes[at + 1]) << 16) >> 16
+}
+
+function int32At(bytes: Buffer, at: number): number {
+  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]
+}
+
+function int64At(bytes: Buffer, at: number): number {
+  const value = int32At(bytes, at) * 4294967296 + (int32At(bytes, at + 4) >>> 0)
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, value))
 }

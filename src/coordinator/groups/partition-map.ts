@@ -12,14 +12,28 @@ export class PartitionMap<Value> {
   }
 
   set(topic: string, partition: number, value: Value): void {
+    const partitions = this.#partitionsOf(topic)
+    const before = partitions.size
+    partitions.set(partition, value)
+    this.#size += partitions.size - before
+  }
+
+  /** Sets the value where there is none, or `isOlder` says that of the one there is. */
+  replace(topic: string, partition: number, value: Value, isOlder: (current: Value) => boolean): void {
+    const partitions = this.#partitionsOf(topic)
+    const current = partitions.get(partition)
+    if (current === undefined) this.#size++
+    else if (!isOlder(current)) return
+    partitions.set(partition, value)
+  }
+
+  #partitionsOf(topic: string): Map<number, Value> {
     let partitions = this.#topics.get(topic)
     if (partitions === undefined) {
       partitions = new Map()
       this.#topics.set(topic, partitions)
     }
-    const before = partitions.size
-    partitions.set(partition, value)
-    this.#size += partitions.size - before
+    return partitions
   }
 
   delete(topic: string, partition: number): boolean {

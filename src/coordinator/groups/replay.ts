@@ -132,8 +132,7 @@ function putIfNewer(
   partition: number,
   next: CommittedOffset,
 ): void {
-  const current = offsets.get(topic, partition)
-  if (current === undefined || current.recordOffset < next.recordOffset) offsets.set(topic, partition, next)
+  offsets.replace(topic, partition, next, (current) => current.recordOffset < next.recordOffset)
 }
 
 /** After a load: live state begins where the last stored generation ended; every member has a whole session again. */
