@@ -34,7 +34,7 @@ export async function driveGroups(broker: Broker, mode: Mode, members: number): 
     const load = { port, groupId, topic, partitions: 1, connections: 8, warmUpMs: 500, measureMs: 4000 }
     console.log(await commitLoad(load))
   } else {
-    const shape = { groupId, topic, partitions: 2 * members, heartbeatMs: Math.max(5, members / 10) }
+    const shape = { groupId, topic, partitions: 2 * members, heartbeatMs: Math.max(1, members / 10) }
     console.log(await formation({ ...shape, port, protocol: mode, members, oneMore: true }))
   }
 }
