@@ -14,15 +14,18 @@ const PARTITION_BYTES = 4
 /** Version, offset, no metadata, commit timestamp. */
 const SHORTEST_VALUE_BYTES = 20
 
+/** Less than any key has, also one that is too short, or null. */
+const NO_NAMES = -100
+
 export class CommitScan {
   /** Of the commit read last. */
   groupId = ''
   topic = ''
   partition = 0
   readonly #bytes: Buffer
-  /** Where the names of the commit before begin, with the key's version; how many bytes they are, -1: there is none. */
+  /** Where the names of the commit before begin, with the key's version; how many bytes they are. */
   #namesAt = 0
-  #namesBytes = -1
+  #namesBytes = NO_NAMES
 
   /** `bytes`: the records of one batch, uncompressed. */
   constructor(bytes: Buffer) {
@@ -83,10 +86,10 @@ export class CommitScan {
       this.topic = reader.string()
     } catch (error) {
       if (!(error instanceof MalformedMessageError)) throw error
-      this.#namesBytes = -1
+      this.#namesBytes = NO_NAMES
       return false
     }
-    this.#namesBytes = -1
+    this.#namesBytes = NO_NAMES
     return reader.remaining === PARTITION_BYTES
   }
 }
