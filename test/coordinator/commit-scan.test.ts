@@ -43,12 +43,10 @@ const pair = fc.oneof(
     return { key, value: other }
   }),
   fc.tuple(bytes, bytes).map(([key, value]) => ({ key, value })),
-  fc
-    .nat(12)
-    .map((length) => ({
-      key: Buffer.from([0, 1, 0, 6, ...Buffer.alloc(8)]).subarray(0, length),
-      value: Buffer.alloc(40),
-    })),
+  fc.nat(12).map((length) => ({
+    key: Buffer.from([0, 1, 0, 6, ...Buffer.alloc(8)]).subarray(0, length),
+    value: Buffer.alloc(40),
+  })),
   fc.constant({ key: null, value: Buffer.alloc(40) }),
 )
 
