@@ -193,6 +193,14 @@ export const plantedBugs = {
       ],
     ],
   },
+  'records of the next transaction go into the one before, which has not ended in the partition': {
+    'src/log/producer-state.ts': [
+      [
+        'entry.transactionFirstOffset >= 0 && entry.epoch === producerEpoch',
+        'entry.transactionFirstOffset >= 0 && producerEpoch >= 0',
+      ],
+    ],
+  },
   'a coordinator does not wait until its records are committed': {
     'src/coordinator/write-committed.ts': [
       ['  if (committed === null) {', '  if (committed !== undefined) {'],
@@ -205,6 +213,8 @@ export const foundWith = {
   'an aborted transaction is not noted in the index': 'transactions',
   'readers of committed records read on where a transaction is open': 'transactions',
   'offsets count before their transaction has ended': 'transactions',
+  'records of the next transaction go into the one before, which has not ended in the partition':
+    'transactions',
   'a coordinator does not wait until its records are committed': 'groups',
 }
 
@@ -227,4 +237,5 @@ export const startSeeds = {
   'a clean stop does not wait for the disk': 11,
   'the recovery point does not wait for the disk': 96,
   'what the controller did not answer is not asked again': 25,
+  'records of the next transaction go into the one before, which has not ended in the partition': 59,
 }
