@@ -47,6 +47,7 @@ const allSuites = [
   'kcat',
   'java',
   'zookeeper',
+  'transactions',
   'bad-input',
 ]
 const ROWS = 2

@@ -79,8 +79,10 @@ export class TransactionTable {
         this.aborted++
         this.#ofName(seen.transaction).abortedUs = seen.atUs
         return
-      case 'ended':
-        this.ends.set(seen.error, (this.ends.get(seen.error) ?? 0) + 1)
+      case 'ended': {
+        const [error] = seen.error.split(': ', 1)
+        this.ends.set(error, (this.ends.get(error) ?? 0) + 1)
+      }
     }
   }
 
