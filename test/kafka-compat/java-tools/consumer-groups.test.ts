@@ -175,6 +175,45 @@ describe('consumers of the new protocol', () => {
   })
 })
 
+test('offsets of a group are reset and deleted, and the group is deleted, when nobody is in it', async () => {
+  const [topic, group] = ['resetting', 'resetting-group']
+  const groups = (...args: string[]) => tools.run('kafka-consumer-groups', [...at, '--group', group, ...args])
+  const reset = (...form: string[]) => groups('--reset-offsets', '--topic', topic, ...form, '--execute')
+  const offsets = async (): Promise<string[]> => {
+    const { stdout } = await groups('--describe')
+    const rows = stdout.split('\n').filter((line) => line.startsWith(group))
+    return rows.map((row) => row.split(/\s+/).slice(2, 5).join(' ')).sort()
+  }
+  await createTopic(topic, 2)
+  await members.do(`produce ${topic} 40`)
+  await members.do(`start z1 group=${group} topics=${topic}`)
+  await allSeen(topic, 40)
+  await allAssigned(['z1'], { [topic]: 2 })
+  const refused = await reset('--to-earliest')
+  expect(refused.stdout + refused.stderr).toMatch(/inactive/)
+  const kept = await groups('--delete-offsets', '--topic', topic)
+  expect(kept.stdout + kept.stderr).toMatch(/GroupSubscribedToTopic|actively subscribed/)
+  const alive = await groups('--delete')
+  expect(alive.stdout + alive.stderr).toMatch(/GroupNotEmpty/)
+  const state = await tools.must('kafka-consumer-groups', [...at, '--list', '--state', 'Stable'])
+  expect(state).toContain(group)
+  await members.do('stop z1')
+  await eventually('nobody is in it', async () =>
+    /Empty/.test((await groups('--describe', '--state')).stdout),
+  )
+  const before = await offsets()
+  expect(before.map((row) => row.split(' ')[1] === row.split(' ')[2])).toEqual([true, true])
+  expect((await reset('--to-offset', '1')).code).toBe(0)
+  expect((await offsets()).map((row) => row.split(' ')[1])).toEqual(['1', '1'])
+  await reset('--to-latest')
+  expect(await offsets()).toEqual(before)
+  const deleted = await groups('--delete-offsets', '--topic', `${topic}:1`)
+  expect(deleted.stdout).toMatch(/resetting\s+1\s+Successful/)
+  expect((await offsets()).map((row) => row.split(' ')[0])).toEqual(['0'])
+  expect((await groups('--delete')).stdout).toContain('was successful')
+  expect(await tools.must('kafka-consumer-groups', [...at, '--list'])).not.toContain(group)
+})
+
 test('static members that are restarted come back to what they had, and nobody else moves', async () => {
   await createTopic('static')
   const start = (name: string, instance: string) =>

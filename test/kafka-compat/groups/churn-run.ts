@@ -1,0 +1,211 @@
+/** Several groups on one bed under churn at once: members, producer, observer, faults; then rest, and the verdict. */
+import { expect } from 'vitest'
+import { pause } from '../harness/conditions.ts'
+import { kafkajsClient, patient } from '../harness/kafkajs-client.ts'
+import type { Bed } from './beds.ts'
+import { GroupRun } from './group-run.ts'
+import type { Place } from './group-run.ts'
+import { GroupViewer } from './group-view.ts'
+import { MemberHost } from './member-host.ts'
+import type { Family } from './member-host.ts'
+import type { GroupSpec } from './specs.ts'
+
+export interface ChurnPlan {
+  readonly seed: number
+  readonly steps: number
+  /** Time between two steps, in which some get their share and others do not. */
+  readonly stepMs: number
+  /** By step: faults of the bed, or `crash`, which kills the processes of a third of the members. */
+  readonly faults: Readonly<Record<number, string>>
+  /** Of each group, each tenth of a second. */
+  readonly recordsPerTick: number
+}
+
+const TICK_MS = 100
+const LOOK_EVERY_MS = 300
+
+/** mulberry32 */
+export function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), state | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+class ChurnRun {
+  readonly #bed: Bed
+  readonly #plan: ChurnPlan
+  readonly #viewer: GroupViewer
+  readonly groups: readonly GroupRun[]
+  readonly #hosts = new Map<Family, Record<Place, MemberHost>>()
+  readonly #failures: Error[] = []
+  #isProducing = true
+  #isLooking = true
+
+  constructor(bed: Bed, specs: readonly GroupSpec[], plan: ChurnPlan) {
+    this.#bed = bed
+    this.#plan = plan
+    this.#viewer = new GroupViewer(bed.ports)
+    const random = seeded(plan.seed)
+    const families = new Set(specs.map(({ family }) => family))
+    for (const family of families) this.#hosts.set(family, {} as Record<Place, MemberHost>)
+    this.groups = specs.map((spec) => new GroupRun(spec, this.#hosts.get(spec.family)!, this.#viewer, random))
+  }
+
+  #host(family: Family): Promise<MemberHost> {
+    return MemberHost.start(family, this.#bed.bootstrap, {
+      // A member's name begins with that of its group.
+      observe: (seen) => this.#group(seen.member).observe(seen),
+      fail: (error) => void this.#failures.push(error),
+    })
+  }
+
+  #group(member: string): GroupRun {
+    return this.groups.find(({ spec }) => member.startsWith(`${spec.id}.`))!
+  }
+
+  async begin(): Promise<void> {
+    await this.#createTopics()
+    for (const [family, hosts] of this.#hosts) {
+      // The first compiles what both are.
+      hosts.lasting = await this.#host(family)
+      hosts.doomed = await this.#host(family)
+    }
+    for (const group of this.groups) group.startAll()
+  }
+
+  async #createTopics(): Promise<void> {
+    const admin = kafkajsClient(this.#bed.bootstrap).admin()
+    await admin.connect()
+    const topics = this.groups.map(({ spec }) => ({ topic: spec.id, numPartitions: spec.partitions }))
+    await admin.createTopics({ topics, waitForLeaders: true })
+    await admin.disconnect()
+  }
+
+  /** Until `stopProducing`; every record that is acknowledged is told to the group's checker. */
+  async produce(): Promise<void> {
+    const kafka = kafkajsClient(this.#bed.bootstrap, { retry: patient })
+    const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry: patient })
+    await producer.connect()
+    while (this.#isProducing) {
+      for (const group of this.groups) {
+        const { id, partitions } = group.spec
+        const messages = Array.from({ length: this.#plan.recordsPerTick }, () => {
+          return { value: `${id}:${group.sent}`, partition: group.sent++ % partitions }
+        })
+        const answers = await producer.send({ topic: id, messages, acks: -1 })
+        for (const { partition, baseOffset } of answers) {
+          const sent = messages.filter((each) => each.partition === partition)
+          const base = Number(baseOffset ?? -1)
+          for (const [i, { value }] of sent.entries()) {
+            const offset = base < 0 ? -1 : base + i
+            group.observe({ kind: 'acknowledged', partition, offset, value })
+          }
+        }
+      }
+      await pause(TICK_MS)
+    }
+    await producer.disconnect()
+  }
+
+  async look(): Promise<void> {
+    while (this.#isLooking) {
+      for (const group of this.groups) await group.look()
+      await pause(LOOK_EVERY_MS)
+    }
+  }
+
+  async churn(): Promise<void> {
+    for (let step = 0; step < this.#plan.steps; step++) {
+      const fault = this.#plan.faults[step]
+      if (fault === 'crash') await this.#crash()
+      else if (fault !== undefined) {
+        // What it does takes a while, in which members come and go.
+        const done = this.#bed.faults[fault]()
+        for (const group of this.groups) group.step()
+        await done
+      }
+      for (const group of this.groups) group.step()
+      await pause(this.#plan.stepMs)
+      this.#assertAlive()
+    }
+  }
+
+  async #crash(): Promise<void> {
+    await Promise.all([...this.#hosts.values()].map(({ doomed }) => doomed.kill()))
+    const comeBack = this.groups.map((group) => group.crash())
+    for (const [family, hosts] of this.#hosts) hosts.doomed = await this.#host(family)
+    for (const each of comeBack) each()
+  }
+
+  #assertAlive(): void {
+    if (this.#failures.length > 0) throw new Error(this.#failures.map(String).join('\n'))
+  }
+
+  async rest(): Promise<void> {
+    await Promise.all(this.groups.map((group) => group.settles()))
+    this.#assertAlive()
+  }
+
+  stopProducing(): void {
+    this.#isProducing = false
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.groups.map((group) => group.catchesUp()))
+    await Promise.all(this.groups.map((group) => group.ends()))
+    this.#isLooking = false
+  }
+
+  async stop(): Promise<void> {
+    this.#isProducing = false
+    this.#isLooking = false
+    this.#viewer.close()
+    const hosts = [...this.#hosts.values()].flatMap((both) => Object.values(both))
+    await Promise.all(hosts.map((host) => host.kill()))
+  }
+}
+
+/** Runs the plan on all groups at once; fails where a checker has found anything, or a group does not come to rest. */
+export async function churns(bed: Bed, specs: readonly GroupSpec[], plan: ChurnPlan): Promise<void> {
+  const run = new ChurnRun(bed, specs, plan)
+  try {
+    await run.begin()
+    const produced = run.produce()
+    const looked = run.look()
+    // Both are awaited below; what fails before that must not be an unhandled rejection.
+    produced.catch(() => undefined)
+    looked.catch(() => undefined)
+    await run.rest()
+    await run.churn()
+    await run.rest()
+    run.stopProducing()
+    await produced
+    await run.end()
+    await looked
+  } catch (error) {
+    const diaries = run.groups.map(({ spec, diary, checker }) => {
+      return `${spec.id}: ${diary.slice(-60).join(' ')}\n${JSON.stringify(checker.found().slice(0, 5))}`
+    })
+    throw new Error(`seed ${plan.seed}: ${String(error)}\n${diaries.join('\n')}`, { cause: error })
+  } finally {
+    await run.stop()
+  }
+  for (const { spec, checker } of run.groups) {
+    expect(checker.verdict(), `${spec.id}, seed ${plan.seed}`).toEqual([])
+    // It has seen what it judges.
+    expect(checker.generations.size, `${spec.id}: generations`).toBeGreaterThan(1)
+    expect(checker.polls, `${spec.id}: polls`).toBeGreaterThanOrEqual(spec.partitions)
+    expect(checker.commits, `${spec.id}: commits`).toBeGreaterThan(0)
+  }
+  if (process.env.ODRADEK_GROUPS_VERBOSE !== undefined) {
+    for (const { spec, sent, checker } of run.groups) {
+      const { losses, generations, polls, commits } = checker
+      const told = { sent, generations: generations.size, polls, commits, losses }
+      process.stderr.write(`${spec.id}: ${JSON.stringify(told)}\n`)
+    }
+  }
+}

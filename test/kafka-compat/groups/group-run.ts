@@ -1,0 +1,227 @@
+/** One group under churn: who is in it, who comes and goes next, and what all of them have told. */
+import { expect } from 'vitest'
+import { eventually, pause } from '../harness/conditions.ts'
+import { GroupChecker } from './checker.ts'
+import type { GroupView, GroupViewer } from './group-view.ts'
+import type { Observation } from './history.ts'
+import type { MemberHost } from './member-host.ts'
+import type { GroupSpec } from './specs.ts'
+
+/** `doomed`: its process is killed in the middle. */
+export type Place = 'lasting' | 'doomed'
+export type Hosts = Readonly<Record<Place, MemberHost>>
+
+interface Member {
+  readonly name: string
+  readonly place: Place
+  readonly instanceId: string | null
+}
+
+/** What the Java client says of UNRELEASED_INSTANCE_ID. */
+const COMES_AGAIN = /UnreleasedInstanceId/
+const COME_AGAIN_MS = 1_000
+
+export class GroupRun {
+  readonly spec: GroupSpec
+  readonly checker = new GroupChecker()
+  readonly #viewer: GroupViewer
+  /** Where its members run; what is in it changes when they crash. */
+  readonly #hosts: Hosts
+  readonly #random: () => number
+  readonly #live = new Map<string, Member>()
+  /** Told to close; `done` is called when they have. */
+  readonly #closing = new Map<string, { readonly place: Place; readonly done: () => void }>()
+  /** Of static members that are started again. */
+  #restarting = 0
+  #started = 0
+  sent = 0
+  /** What happened, for the one who reads a failure. */
+  readonly diary: string[] = []
+
+  constructor(spec: GroupSpec, hosts: Hosts, viewer: GroupViewer, random: () => number) {
+    this.spec = spec
+    this.#hosts = hosts
+    this.#viewer = viewer
+    this.#random = random
+  }
+
+  observe(seen: Observation): void {
+    if (seen.kind === 'failed' && COMES_AGAIN.test(seen.reason)) return this.#comeAgain(seen)
+    this.checker.observe(seen)
+    if (seen.kind !== 'left' && seen.kind !== 'failed') return
+    this.#closing.get(seen.member)?.done()
+    this.#closing.delete(seen.member)
+  }
+
+  /** Its predecessor could not say that it leaves: whoever runs such a member starts it again until the session has ended. */
+  #comeAgain({ member: name, atMs }: { member: string; atMs: number }): void {
+    this.observe({ kind: 'left', atMs, member: name })
+    const member = this.#live.get(name)
+    if (member === undefined) return
+    this.#live.delete(name)
+    this.#restarting++
+    setTimeout(() => {
+      this.#restarting--
+      this.#start(member.place, member.instanceId)
+    }, COME_AGAIN_MS)
+  }
+
+  /** Long enough for sessions to end, on a busy machine. */
+  get #patienceMs(): number {
+    return 120_000 + 500 * this.spec.size
+  }
+
+  #below(limit: number): number {
+    return Math.floor(this.#random() * limit)
+  }
+
+  #start(place: Place, instanceId: string | null): void {
+    const number = this.#started++
+    const name = `${this.spec.id}.${number}`
+    if (instanceId !== null) this.checker.isStatic(name, instanceId)
+    this.#live.set(name, { name, place, instanceId })
+    this.diary.push(`+${name}${instanceId === null ? '' : `(${instanceId})`}`)
+    const { id, settings } = this.spec
+    this.#hosts[place].startMember(name, id, id, settings(number, instanceId))
+  }
+
+  /** Every third in the process that is killed, every third with an instance id. */
+  startAll(): void {
+    for (let i = 0; i < this.spec.size; i++) this.#startNew()
+  }
+
+  #startNew(): void {
+    const isStatic = this.spec.canBeStatic && this.#started % 3 === 0
+    const place = this.#started % 3 === 1 ? 'doomed' : 'lasting'
+    this.#start(place, isStatic ? `${this.spec.id}-i${this.#started}` : null)
+  }
+
+  #close({ name, place }: Member): Promise<void> {
+    this.#live.delete(name)
+    this.diary.push(`-${name}`)
+    this.#hosts[place].closeMember(name)
+    return new Promise((done) => this.#closing.set(name, { place, done }))
+  }
+
+  /** Somebody comes, goes, or is started again; a tenth of the group at once. */
+  step(): void {
+    const changes = Math.max(1, Math.round(this.spec.size / 10))
+    for (let i = 0; i < changes; i++) this.#change()
+  }
+
+  #change(): void {
+    const live = [...this.#live.values()]
+    const statics = live.filter(({ instanceId }) => instanceId !== null)
+    const dynamics = live.filter(({ instanceId }) => instanceId === null)
+    const dice = this.#below(3)
+    if (dice === 0 && statics.length > 0) {
+      void this.#restart(statics[this.#below(statics.length)])
+    } else if (dice === 1 && dynamics.length > 0 && live.length > this.spec.size * 0.6) {
+      void this.#close(dynamics[this.#below(dynamics.length)])
+    } else if (live.length < this.spec.size * 1.4) {
+      this.#startNew()
+    }
+  }
+
+  async #restart(member: Member): Promise<void> {
+    this.#restarting++
+    await this.#close(member)
+    this.#start(member.place, member.instanceId)
+    this.#restarting--
+  }
+
+  /**
+   * Their process was killed. What is given brings as many back, when there is another process: static ones as such, but those
+   * that had been told to leave.
+   */
+  crash(): () => void {
+    const atMs = Date.now()
+    const gone = [...this.#live.values()].filter(({ place }) => place === 'doomed')
+    const leaving = [...this.#closing].filter(([, { place }]) => place === 'doomed')
+    for (const { name } of gone) {
+      this.#live.delete(name)
+      this.diary.push(`*${name}`)
+    }
+    for (const member of [...gone, ...leaving.map(([name]) => ({ name }))].map(({ name }) => name)) {
+      this.observe({ kind: 'crashed', atMs, member })
+      this.#closing.delete(member)
+    }
+    return () => {
+      for (const { instanceId } of gone) this.#start('doomed', instanceId)
+      for (const [, { done }] of leaving) done()
+    }
+  }
+
+  /** Asks what is committed, and what the group looks like. */
+  async look(): Promise<void> {
+    const askedMs = Date.now()
+    const committed = await this.#viewer.committed(this.spec.id)
+    for (const [partition, offset] of committed ?? []) {
+      this.observe({ kind: 'fetched', askedMs, partition, offset })
+    }
+    const view = await this.#viewer.describe(this.spec.id)
+    if (view !== null && (view.protocol === 'consumer' || view.state === 'Stable')) {
+      this.observe({ kind: 'described', owners: view.members })
+    }
+  }
+
+  /** Resolves when the group is stable, everybody says what the coordinator says, and it stays so. */
+  async settles(): Promise<void> {
+    const stable = async (): Promise<string> => {
+      const view = await this.#viewer.describe(this.spec.id)
+      const wrong = this.#whatIsNotStable(view)
+      if (wrong !== null) throw new Error(`${this.spec.id}: ${wrong}`)
+      return JSON.stringify([view!.epoch, [...view!.members].sort()])
+    }
+    const first = await eventually(`${this.spec.id} is stable`, stable, this.#patienceMs)
+    // Heartbeats of everybody.
+    await pause(2.5 * this.spec.times.heartbeatMs)
+    expect(await stable(), `${this.spec.id} stays as it is`).toBe(first)
+  }
+
+  #whatIsNotStable(view: GroupView | null): string | null {
+    if (this.#restarting > 0 || this.#closing.size > 0) return `closing: ${[...this.#closing.keys()].join()}`
+    if (view === null) return 'nobody knows it'
+    if (view.state !== 'Stable') return view.state
+    const names = [...view.members.keys()].sort()
+    const live = [...this.#live.values()].map(ownerOf).sort()
+    if (names.join() !== live.join()) return `members ${names.join()} instead of ${live.join()}`
+    const owned = [...view.members.values()].flat().sort((a, b) => a - b)
+    const all = Array.from({ length: this.spec.partitions }, (_, i) => i)
+    if (owned.join() !== all.join()) return `partitions ${owned.join()} have owners`
+    for (const member of this.#live.values()) {
+      const { name } = member
+      const held = this.checker.heldBy(name).join()
+      const told = view.members
+        .get(ownerOf(member))!
+        .toSorted((a, b) => a - b)
+        .join()
+      if (held !== told) return `${name} has ${held}, the coordinator says ${told}`
+    }
+    return null
+  }
+
+  /** Resolves when everything that was sent is read and committed. */
+  async catchesUp(): Promise<void> {
+    const ends = (): string[] => {
+      return [...this.checker.ends()].map(([partition, end]) => `${partition}:${end}`).sort()
+    }
+    const isDone = async (): Promise<boolean> => {
+      await this.look()
+      const unread = this.checker.unread()
+      if (unread.length > 0) throw new Error(`${unread.length} unread, ${unread.slice(0, 3).join()}`)
+      const committed = await this.#viewer.committed(this.spec.id)
+      const told = [...(committed ?? [])].map(([partition, offset]) => `${partition}:${offset}`).sort()
+      if (told.join() !== ends().join()) throw new Error(`${told.join()} is committed, not ${ends().join()}`)
+      return true
+    }
+    await eventually(`${this.spec.id} has caught up`, isDone, this.#patienceMs)
+  }
+
+  /** All leave. */
+  async ends(): Promise<void> {
+    await Promise.all([...this.#live.values()].map((member) => this.#close(member)))
+  }
+}
+
+const ownerOf = ({ name, instanceId }: Member): string => instanceId ?? name

@@ -1,0 +1,100 @@
+/** The groups of the suite: which client, in which protocol, with which assignor. */
+import type { Family } from './member-host.ts'
+
+export interface GroupSpec {
+  /** Of the group and of its topic. */
+  readonly id: string
+  readonly family: Family
+  readonly size: number
+  readonly partitions: number
+  readonly times: Times
+  /** kafkajs knows no static members. */
+  readonly canBeStatic: boolean
+  /** Settings of the number-th member that is started; `instanceId` null: a dynamic one. */
+  settings(number: number, instanceId: string | null): string[]
+}
+
+const REBALANCE_MS = 30_000
+
+/** Large groups share a machine that small ones have for themselves. */
+export interface Times {
+  readonly sessionMs: number
+  readonly heartbeatMs: number
+}
+export const timesOf = (size: number): Times =>
+  size < 100 ? { sessionMs: 6_000, heartbeatMs: 1_000 } : { sessionMs: 20_000, heartbeatMs: 3_000 }
+
+const classicTimes = ({ sessionMs, heartbeatMs }: Times): string[] => [
+  `session.timeout.ms=${sessionMs}`,
+  `heartbeat.interval.ms=${heartbeatMs}`,
+]
+const pollTime = `max.poll.interval.ms=${REBALANCE_MS}`
+const instance = (instanceId: string | null): string[] =>
+  instanceId === null ? [] : [`group.instance.id=${instanceId}`]
+const javaClassic = (assignor: string, times: Times): string[] => [
+  'group.protocol=classic',
+  `partition.assignment.strategy=org.apache.kafka.clients.consumer.${assignor}`,
+  pollTime,
+  ...classicTimes(times),
+]
+const javaConsumer = (assignor: string): string[] => [
+  'group.protocol=consumer',
+  `group.remote.assignor=${assignor}`,
+  pollTime,
+]
+const rdkafka = (assignor: string, times: Times): string[] => [
+  `partition.assignment.strategy=${assignor}`,
+  pollTime,
+  ...classicTimes(times),
+]
+const kafkajs = ({ sessionMs, heartbeatMs }: Times): string[] => [
+  `session=${sessionMs}`,
+  `heartbeat=${heartbeatMs}`,
+  `rebalance=${REBALANCE_MS}`,
+  'assigner=roundRobin',
+]
+
+type Settings = (times: Times, number: number, isStatic: boolean) => string[]
+type Kind = Pick<GroupSpec, 'family' | 'canBeStatic'> & { of: Settings }
+
+const java = (of: Settings): Kind => ({ family: 'java', canBeStatic: true, of })
+const kinds = {
+  'java-range': java((times) => javaClassic('RangeAssignor', times)),
+  'java-roundrobin': java((times) => javaClassic('RoundRobinAssignor', times)),
+  'java-cooperative': java((times) => javaClassic('CooperativeStickyAssignor', times)),
+  'java-consumer-uniform': java(() => javaConsumer('uniform')),
+  'java-consumer-range': java(() => javaConsumer('range')),
+  // Of both protocols, all the time: the group goes over to the new one, and back when the last of its members has gone.
+  'java-mixed-eager': java((times, number) =>
+    number % 2 === 0 ? javaClassic('RangeAssignor', times) : javaConsumer('uniform'),
+  ),
+  // Of both, too, but never without a member of the new one: a classic group that goes over in the middle of a rebalance gives what
+  // cooperative members keep to others; Kafka forgets it just so (ConsumerGroup.fromClassicGroup).
+  'java-mixed-cooperative': java((times, _, isStatic) =>
+    isStatic ? javaConsumer('range') : javaClassic('CooperativeStickyAssignor', times),
+  ),
+  'rdkafka-range': { family: 'rdkafka', canBeStatic: true, of: (times) => rdkafka('range', times) },
+  'rdkafka-cooperative': {
+    family: 'rdkafka',
+    canBeStatic: true,
+    of: (times) => rdkafka('cooperative-sticky', times),
+  },
+  'kafkajs-roundrobin': { family: 'kafkajs', canBeStatic: false, of: kafkajs },
+} satisfies Record<string, Kind>
+
+export type KindName = keyof typeof kinds
+export const kindNames = Object.keys(kinds) as KindName[]
+
+export function groupSpec(name: KindName, size: number, partitions: number): GroupSpec {
+  const { family, canBeStatic, of }: Kind = kinds[name]
+  const times = timesOf(size)
+  return {
+    id: `${name}-${size}`,
+    family,
+    size,
+    partitions,
+    canBeStatic,
+    times,
+    settings: (number, instanceId) => [...of(times, number, instanceId !== null), ...instance(instanceId)],
+  }
+}
