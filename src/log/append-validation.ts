@@ -154,8 +154,8 @@ function targetCodec({
   }
 }
 
-/** This broker's own batches, one or more: only what would break the log is looked at. */
-export function validateOwnBatches(records: Buffer): Validated {
+/** This broker's own batches, one or more: what would break the log is looked at, and their size, which follows from what clients sent. */
+export function validateOwnBatches(records: Buffer, config: LogConfig): Validated {
   if (records.length === 0) return invalid('There is no record batch to append')
   let position = 0
   let maxTimestampMs = -1
@@ -163,7 +163,9 @@ export function validateOwnBatches(records: Buffer): Validated {
     const bad = batch.checkBatch(records, position, records.length - position)
     if (bad !== null) return { fault: fault(ErrorCode[bad.error], bad.message) }
     maxTimestampMs = Math.max(maxTimestampMs, batch.maxTimestamp(records, position))
-    position += batch.batchSize(records, position)
+    const size = batch.batchSize(records, position)
+    if (size > config.maxMessageBytes) return { fault: tooLarge(size, config) }
+    position += size
   }
   return { fault: null, records, maxTimestampMs, convertedRecords: 0 }
 }

@@ -172,7 +172,7 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
     const { config } = this
     const nowMs = this.#host.nowMs()
     const isClient = options.origin === 'client'
-    const valid = isClient ? validateClientBatch(records, config, nowMs) : validateOwnBatches(records)
+    const valid = isClient ? validateClientBatch(records, config, nowMs) : validateOwnBatches(records, config)
     if (valid.fault !== null) return valid.fault
     const bytes = valid.records
     if (bytes.length > config.segmentBytes) {

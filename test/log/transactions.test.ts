@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import { SimDisk } from '../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { endMarkerBatch } from '../../src/protocol/end-marker.ts'
@@ -143,6 +143,14 @@ describe('the first record of a transaction whose producer has an epoch for each
     const other = openLogs({ disk: simDisk() }).log()
     expect(appendVerified(other, inTransaction(3), verify(other, 3))).toMatchObject({ error: 0 })
   })
+})
+
+test('a batch of a coordinator is not larger than max.message.bytes either', () => {
+  const log = openLogs({ disk: simDisk(), config: { maxMessageBytes: 200 } }).log()
+  const commit = (value: string): AppendOutcome =>
+    log.appendAsLeader(batchOf(value), { leaderEpoch: 0, origin: 'coordinator' })
+  expect(commit('x'.repeat(200))).toMatchObject(refusedAs(ErrorCode.MESSAGE_TOO_LARGE))
+  expect(commit('x'.repeat(100))).toMatchObject({ error: 0, firstOffset: 0 })
 })
 
 describe('what is being verified', () => {
