@@ -19,7 +19,6 @@ import { joinAs, send, told } from './heartbeats.ts'
 
 const SEEDS = 25
 const STEPS = 150
-const PARTITIONS = 6
 const SESSION_MS = 20_000
 
 type Style = 'eager' | 'cooperative' | 'consumer'
@@ -27,6 +26,7 @@ type Style = 'eager' | 'cooperative' | 'consumer'
 /** What members of all kinds need of the world they are in. */
 interface Floor {
   w: World
+  readonly partitions: number
   hold(member: Member, partitions: ReadonlySet<number>, generation: number): void
   /**
    * A classic group that changes over takes what its last assignment says for all that its members have. Cooperative members have
@@ -193,7 +193,7 @@ class ClassicMember extends Member {
       for (const partition of ownedIn(metadata)) owners.set(partition, memberId)
     }
     const shares = new Map<string, number[]>(ids.map((id) => [id, []]))
-    for (let partition = 0; ids.length > 0 && partition < PARTITIONS; partition++) {
+    for (let partition = 0; ids.length > 0 && partition < this.floor.partitions; partition++) {
       const next = ids[partition % ids.length]
       const owner = this.isEager ? next : (owners.get(partition) ?? next)
       if (owner === next) shares.get(next)!.push(partition)
@@ -253,8 +253,21 @@ function ownedIn(metadata: Buffer): number[] {
   return readAssignment(asAssignment)!.assignedPartitions.flatMap(({ partitions }) => partitions)
 }
 
+interface Shape {
+  /** Of `orders`. */
+  readonly partitions: number
+  /** Members that there may be at once. */
+  readonly most: number
+  /** Of a hundred members, how many speak the consumer protocol. */
+  readonly consumers: number
+  /** Of the others; at random where it is left out. */
+  readonly style?: Style
+}
+
 class Run implements Floor {
   w: World
+  readonly partitions: number
+  readonly #shape: Shape
   readonly random: SeededRandom
   readonly classicStyle: Style
   members: Member[] = []
@@ -263,11 +276,13 @@ class Run implements Floor {
   readonly story: string[] = []
   #made = 0
 
-  constructor(seed: number) {
+  constructor(seed: number, shape: Shape) {
+    this.#shape = shape
+    this.partitions = shape.partitions
     this.random = new SeededRandom(seed)
-    this.classicStyle = this.random.pick(['eager', 'cooperative'])
+    this.classicStyle = shape.style ?? this.random.pick(['eager', 'cooperative'])
     this.w = world({ seed, config: { groupInitialRebalanceDelayMs: this.random.pick([0, 1_000]) } })
-    this.w.topics.set('orders', PARTITIONS)
+    this.w.topics.set('orders', this.partitions)
   }
 
   hold(member: Member, partitions: ReadonlySet<number>, generation: number): void {
@@ -309,7 +324,7 @@ class Run implements Floor {
 
   add(instanceId: string | null): void {
     const name = `m${this.#made++}`
-    const isNew = this.random.below(2) === 0
+    const isNew = this.random.below(100) < this.#shape.consumers
     this.story.push(`${name} (${instanceId}) ${isNew ? 'consumer' : this.classicStyle}`)
     const isEager = this.classicStyle === 'eager'
     const member = isNew
@@ -327,7 +342,7 @@ class Run implements Floor {
     const { random, members } = this
     const dice = random.below(100)
     const member = members.length === 0 ? null : random.pick(members)
-    if (member === null || (dice < 10 && members.length < 6)) {
+    if (member === null || (dice < 10 && members.length < this.#shape.most)) {
       this.add(random.below(3) === 0 ? `i${this.#made}` : null)
     } else if (dice < 17) {
       this.story.push(`${member.owner} leaves`)
@@ -354,31 +369,41 @@ class Run implements Floor {
     this.w.groups.onResigned(0)
     this.w.groups.stop()
     this.w = world({ log, time, config, seed: this.random.below(1e9) })
-    this.w.topics.set('orders', PARTITIONS)
+    this.w.topics.set('orders', this.partitions)
+  }
+
+  async everybodyActs(): Promise<void> {
+    for (const member of this.members) {
+      member.act()
+      await settled()
+    }
+  }
+
+  #whatIsHeld(): number[] {
+    return this.members.flatMap((member) => [...member.held]).sort((a, b) => a - b)
   }
 
   async comesToRest(): Promise<void> {
     if (this.members.length === 0) this.add(null)
+    const all = Array.from({ length: this.partitions }, (_, i) => i)
+    const state = () => this.w.groups.listGroups([], []).groups[0].groupState
     for (let round = 0; round < 60; round++) {
-      for (let i = 0; i < 3; i++) {
-        for (const member of this.members) {
-          member.act()
-          await settled()
-        }
-      }
+      for (let i = 0; i < 3; i++) await this.everybodyActs()
       this.w.time.advance(2_000)
       await settled()
+      if (state() === 'Stable' && this.#whatIsHeld().join() === all.join()) break
     }
-    const held = this.members.flatMap((member) => [...member.held]).sort()
-    expect(held).toEqual(Array.from({ length: PARTITIONS }, (_, i) => i))
-    expect(this.w.groups.listGroups([], []).groups[0].groupState).toBe('Stable')
+    // And so it stays.
+    for (let i = 0; i < 3; i++) await this.everybodyActs()
+    expect(this.#whatIsHeld()).toEqual(all)
+    expect(state()).toBe('Stable')
   }
 }
 
 test(`members of both protocols never have one partition at once, in ${SEEDS} random groups`, async () => {
   const kinds = new Set<string>()
   for (let seed = 1; seed <= SEEDS; seed++) {
-    const run = new Run(seed)
+    const run = new Run(seed, { partitions: 6, most: 6, consumers: 50 })
     try {
       for (let step = 0; step < STEPS; step++) await run.step()
       await run.comesToRest()
@@ -389,3 +414,24 @@ test(`members of both protocols never have one partition at once, in ${SEEDS} ra
   }
   expect([...kinds]).toEqual(expect.arrayContaining(['classic', 'consumer']))
 })
+
+test.each<[string, Style, number]>([
+  ['eager ones', 'eager', 0],
+  ['cooperative ones', 'cooperative', 0],
+  ['those of the consumer protocol', 'consumer', 100],
+  ['eager ones and those of the consumer protocol', 'eager', 50],
+])(
+  'five hundred members come, go and come to rest: %s',
+  { timeout: 120_000 },
+  async (_, style, consumers) => {
+    const run = new Run(1, { partitions: 500, most: 550, consumers, style })
+    for (let i = 0; i < 500; i++) run.add(i % 3 === 0 ? `i${i}` : null)
+    await settled()
+    await run.comesToRest()
+    for (let round = 0; round < 3; round++) {
+      for (let step = 0; step < 40; step++) await run.step()
+      await run.everybodyActs()
+    }
+    await run.comesToRest()
+  },
+)

@@ -22,7 +22,7 @@ export interface Times {
   readonly heartbeatMs: number
 }
 export const timesOf = (size: number): Times =>
-  size < 20 ? { sessionMs: 6_000, heartbeatMs: 1_000 } : { sessionMs: 20_000, heartbeatMs: 3_000 }
+  size < 20 ? { sessionMs: 10_000, heartbeatMs: 1_000 } : { sessionMs: 20_000, heartbeatMs: 3_000 }
 
 const classicTimes = ({ sessionMs, heartbeatMs }: Times): string[] => [
   `session.timeout.ms=${sessionMs}`,
