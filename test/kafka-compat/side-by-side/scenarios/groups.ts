@@ -18,7 +18,7 @@ type Who = string | { of: string }
 const bytes = (text: string): Buffer => Buffer.from(text)
 const protocols = (...names: string[]) => names.map((name) => ({ name, metadata: subscription(`t-${name}`) }))
 
-function idOf(replies: Replies, who: Who): string {
+export function idOf(replies: Replies, who: Who): string {
   return typeof who === 'string' ? who : replies.get(who.of).memberId
 }
 
@@ -27,7 +27,7 @@ function generationOf(replies: Replies, label: string): number {
 }
 
 /** One group's steps at matching versions of its requests. */
-class GroupSteps {
+export class GroupSteps {
   readonly #group: string
   readonly #version: number
 

@@ -13,6 +13,7 @@ import { readingScenarios } from './reading.ts'
 import { topicScenarios } from './topics.ts'
 import { transactionScenarios } from './transactions.ts'
 import { transactionCoordinatorScenarios } from './transaction-coordinator.ts'
+import { transactionalOffsetScenarios } from './transactional-offsets.ts'
 
 export const scenarios: readonly Scenario[] = [
   ...apiVersionsScenarios,
@@ -28,4 +29,5 @@ export const scenarios: readonly Scenario[] = [
   ...electionAndMoveScenarios,
   ...transactionScenarios,
   ...transactionCoordinatorScenarios,
+  ...transactionalOffsetScenarios,
 ]

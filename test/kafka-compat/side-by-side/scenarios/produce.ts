@@ -1,5 +1,6 @@
 import { produceApi } from '../../../../src/protocol/messages/00-produce.ts'
 import { listOffsetsApi } from '../../../../src/protocol/messages/02-list-offsets.ts'
+import { deleteRecordsApi } from '../../../../src/protocol/messages/21-delete-records.ts'
 import { initProducerIdApi } from '../../../../src/protocol/messages/22-init-producer-id.ts'
 import { apiVersionsApi } from '../../../../src/protocol/messages/18-api-versions.ts'
 import { fetchApi } from '../../../../src/protocol/messages/01-fetch.ts'
@@ -328,12 +329,40 @@ function idempotentSteps(version: number): Step[] {
     step('sequences wrap', produceApi, version, () =>
       produceBody(name, batchOf(['a', 'b'], { producerId: 99_999_999, producerEpoch: 3, baseSequence: 0 })),
     ),
+    ...atTheEndOfNumbers(version, name),
     latest(name),
     readBack(name),
     step('transactional id', produceApi, version, {
       ...produceBody(name, three),
       transactionalId: 'tx',
     }),
+    step('all is deleted', deleteRecordsApi, 2, {
+      topics: [{ name, partitions: [{ partitionIndex: 0, offset: -1 }] }],
+      timeoutMs: 10_000,
+    }),
+    send('gap behind what is gone', 20, { producer: 'other' }),
+    send('of a batch that is gone', 8, { producer: 'other' }),
+    send('old epoch behind what is gone', 0),
+    send('next behind what is gone', 9, { producer: 'other' }),
+    readBack(name),
+  ]
+}
+
+/** The last sequence number and the last epoch. */
+function atTheEndOfNumbers(version: number, name: string): Step[] {
+  const send = (label: string, producerEpoch: number, baseSequence: number): Step => {
+    const identity = { producerId: 99_999_998, producerEpoch, baseSequence }
+    return step(label, produceApi, version, produceBody(name, batchOf(['a', 'b', 'c'], identity)))
+  }
+  return [
+    send('sequences wrap in a batch', 32_766, 2_147_483_646),
+    send('sequences wrap in a batch, again', 32_766, 2_147_483_646),
+    send('gap behind the wrap', 32_766, 2),
+    send('behind the wrap', 32_766, 1),
+    send('the last epoch', 32_767, 0),
+    send('the last epoch goes on', 32_767, 3),
+    send('epoch 0 behind the last one', 0, 0),
+    send('the last epoch but one', 32_766, 4),
   ]
 }
 

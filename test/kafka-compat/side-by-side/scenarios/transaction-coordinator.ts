@@ -14,10 +14,10 @@ const TOPIC = 'txn-coordinated'
 const TIMEOUT_MS = 60_000
 const CONCURRENT_TRANSACTIONS = 51
 /** Kafka answers so for a moment, while it writes what it has answered to before. */
-const isOver = ({ errorCode }: { errorCode: number }): boolean => errorCode !== CONCURRENT_TRANSACTIONS
+export const isOver = ({ errorCode }: { errorCode: number }): boolean => errorCode !== CONCURRENT_TRANSACTIONS
 
 /** The coordinator has its topic: Kafka makes it on the first demand. */
-function untilTransactionCoordinator(): Step[] {
+export function untilTransactionCoordinator(): Step[] {
   const isThere = ({ errorCode }: { errorCode: number }): boolean => errorCode === 0
   const loaded = ({ errorCode }: { errorCode: number }): boolean => ![14, 15, 16].includes(errorCode)
   return [
@@ -30,19 +30,19 @@ function initBody(transactionalId: string | null, more: object = {}) {
   return { transactionalId, transactionTimeoutMs: TIMEOUT_MS, ...more }
 }
 
-interface As {
+export interface As {
   /** The label of the InitProducerId whose answer it goes by. */
   readonly as: string
   readonly epochAhead?: number
   readonly otherId?: boolean
 }
 
-function producerOf(replies: Replies, { as, epochAhead = 0, otherId = false }: As) {
+export function producerOf(replies: Replies, { as, epochAhead = 0, otherId = false }: As) {
   const { producerId, producerEpoch } = replies.get(as)
   return { producerId: producerId + (otherId ? 500_000 : 0), producerEpoch: producerEpoch + epochAhead }
 }
 
-function init(
+export function init(
   label: string,
   id: string,
   version = 5,
@@ -66,7 +66,7 @@ interface AddResult {
   readonly resultsByPartition: { readonly partitionErrorCode: number }[]
 }
 
-function add(
+export function add(
   label: string,
   { id, version = 3, topics = [{ name: TOPIC, partitions: [0] }], ...as }: Add,
 ): Step {
@@ -88,12 +88,12 @@ interface End extends As {
   readonly version?: number
 }
 
-function end(label: string, { id, committed, version = 4, ...as }: End): Step {
+export function end(label: string, { id, committed, version = 4, ...as }: End): Step {
   const body = (replies: Replies) => ({ transactionalId: id, committed, ...producerOf(replies, as) })
   return step(label, endTxnApi, version, body, { until: isOver })
 }
 
-function describe(label: string, ids: string[], state?: string): Step {
+export function describe(label: string, ids: string[], state?: string): Step {
   const until = ({ transactionStates: [first] }: { transactionStates: { transactionState: string }[] }) =>
     state === undefined || first.transactionState === state
   return step(label, describeTransactionsApi, 0, { transactionalIds: ids }, { until })
