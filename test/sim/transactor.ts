@@ -109,7 +109,9 @@ export class SimTransactor {
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       this.#log(`${number}: ${error.message}`)
-      if (!(error instanceof Fenced)) this.#history.complain(`transaction ${number}: ${error.message}`)
+      const isExplained =
+        error instanceof Fenced || (this.#isBumping && isEnding && this.#askedOldCoordinator())
+      if (!isExplained) this.#history.complain(`transaction ${number}: ${error.message}`)
       this.#history.end(number, isEnding && commits ? 'unknown' : 'aborted')
       return null
     }
@@ -129,6 +131,19 @@ export class SimTransactor {
     })
     if (this.#isBumping) this.#sequences.fill(0)
     return next
+  }
+
+  /**
+   * A coordinator that has been replaced, and does not know yet, knows nothing of what leaders have added at the next one: it
+   * may refuse to end that, as Kafka's (docs/decisions/0015 and 0019).
+   */
+  #askedOldCoordinator(): boolean {
+    const leaders = this.client.cluster.nodes.flatMap(({ host, broker }) => {
+      const partition = broker?.parts.services.replicas.get('__transaction_state', 0)
+      return partition?.isLeader === true ? [{ host, epoch: partition.leaderEpoch }] : []
+    })
+    const newest = leaders.reduce((one, other) => (other.epoch > one.epoch ? other : one))
+    return newest.host !== this.#coordinators[OF_TRANSACTIONS]?.host
   }
 
   #log(text: string): void {
