@@ -181,9 +181,10 @@ async function withBrokers<T>(
         for (const members of SIZES) await createTopic(wire, topicOf(members), 2 * members)
         await untilCoordinated(wire, 'group-0')
       })
-      // All code has run once before it is measured.
-      for (const protocol of ['classic', 'consumer'] as const)
-        if (protocol === 'classic' || subject !== 'kafka') await form(brokers[subject], SIZES[0], protocol)
+      // All code has run before it is measured.
+      for (const members of SIZES.slice(0, 2))
+        for (const protocol of ['classic', 'consumer'] as const)
+          if (protocol === 'classic' || subject !== 'kafka') await form(brokers[subject], members, protocol)
     }
     return await use(brokers)
   } finally {

@@ -23,9 +23,9 @@ const LEAVE_GROUP = 13
 const SYNC_GROUP = 14
 const CONSUMER_GROUP_HEARTBEAT = 68
 
-/** Also of a partition of `__consumer_offsets` that its broker has not begun to lead. */
-const NOT_COORDINATOR = 16
-const NOT_COORDINATOR_PAUSE_MS = 20
+/** Loads, not available, not the coordinator: also of a partition of `__consumer_offsets` that has just been made. */
+const NOT_COORDINATED: readonly number[] = [14, 15, 16]
+const NOT_COORDINATED_PAUSE_MS = 20
 const REBALANCE_IN_PROGRESS = 27
 const MEMBER_ID_REQUIRED = 79
 
@@ -162,7 +162,7 @@ export class Classic {
     const leader = joined.string()
     this.memberId = joined.string()
     if (error === MEMBER_ID_REQUIRED || error === REBALANCE_IN_PROGRESS) return false
-    if (error === NOT_COORDINATOR) return sleep(NOT_COORDINATOR_PAUSE_MS, false)
+    if (NOT_COORDINATED.includes(error)) return sleep(NOT_COORDINATED_PAUSE_MS, false)
     if (error !== 0) throw new Error(`JoinGroup: error ${error}`)
     const memberIds = Array.from({ length: joined.int32() }, () => {
       const memberId = joined.string()
@@ -295,7 +295,7 @@ export class Consumer {
     answer.skip(1 + 4)
     const error = answer.int16()
     const message = answer.compactString()
-    if (error === NOT_COORDINATOR) return sleep(NOT_COORDINATOR_PAUSE_MS, tellsAll)
+    if (NOT_COORDINATED.includes(error)) return sleep(NOT_COORDINATED_PAUSE_MS, tellsAll)
     if (error !== 0) throw new Error(`ConsumerGroupHeartbeat: error ${error}: ${message}`)
     if (epoch === LEAVE_EPOCH) return false
     answer.compactString()

@@ -75,7 +75,7 @@ async function all(options: Options, brokers: Brokers): Promise<Section[]> {
     try {
       // The client's and the brokers' own cold state are not the question here.
       if (!options.quick)
-        for (const producers of [1, 8])
+        for (const producers of [1, 8, 1, 8])
           for (const subject of subjects)
             await measureOnce(client, brokers[subject], { records: 10, producers }, false)
       for (const { load, title } of titled) {
