@@ -99,8 +99,24 @@ export function heartbeat(
   }
 }
 
+/** Nearly all heartbeats say nothing but that the member lives. */
+function saysNothing(member: ConsumerMember, call: HeartbeatCall): boolean {
+  return (
+    call.instanceId === null &&
+    call.rackId === null &&
+    call.rebalanceTimeoutMs === -1 &&
+    call.subscribedTopicNames === null &&
+    call.subscribedTopicRegex === null &&
+    call.serverAssignor === null &&
+    call.clientId === member.clientId &&
+    call.clientHost === member.clientHost &&
+    member.classic === null
+  )
+}
+
 /** What it does not say stays as it was. From now on it speaks the consumer protocol. */
 function withCall(member: ConsumerMember, call: HeartbeatCall): ConsumerMember {
+  if (saysNothing(member, call)) return member
   return {
     ...member,
     instanceId: call.instanceId ?? member.instanceId,

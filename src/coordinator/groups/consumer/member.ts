@@ -81,6 +81,7 @@ export function sameTopics(one: ReadonlySet<string>, other: ReadonlySet<string>)
 }
 
 export function sameDetails(one: MemberDetails, other: MemberDetails): boolean {
+  if (one === other) return true
   return (
     one.instanceId === other.instanceId &&
     one.rackId === other.rackId &&
