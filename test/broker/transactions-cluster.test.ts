@@ -7,6 +7,7 @@ import { createTopicsApi } from '../../src/protocol/messages/19-create-topics.ts
 import { initProducerIdApi } from '../../src/protocol/messages/22-init-producer-id.ts'
 import { addPartitionsToTxnApi } from '../../src/protocol/messages/24-add-partitions-to-txn.ts'
 import { endTxnApi } from '../../src/protocol/messages/26-end-txn.ts'
+import { describeTransactionsApi } from '../../src/protocol/messages/65-describe-transactions.ts'
 import { ClusterProcesses } from './cluster-processes.ts'
 import { eventually } from './eventually.ts'
 import { batchOf, produce } from './requests.ts'
@@ -54,7 +55,7 @@ async function coordinator(): Promise<number> {
   return (await eventually(ask, ({ errorCode }) => errorCode === ErrorCode.NONE)).nodeId
 }
 
-async function begin(at: number) {
+async function begin(at: number, name = TOPIC, partitions = PARTITIONS) {
   const client = await cluster.connect(at)
   const init = () =>
     client.request(initProducerIdApi, 5, { transactionalId: ID, transactionTimeoutMs: 60_000 })
@@ -65,14 +66,15 @@ async function begin(at: number) {
       v3AndBelowTransactionalId: ID,
       v3AndBelowProducerId: producerId,
       v3AndBelowProducerEpoch: producerEpoch,
-      v3AndBelowTopics: [{ name: TOPIC, partitions: PARTITIONS }],
+      v3AndBelowTopics: [{ name, partitions }],
     })
   const [topic] = (await add()).resultsByTopicV3AndBelow
-  expect(topic.resultsByPartition.map(({ partitionErrorCode }) => partitionErrorCode)).toEqual([0, 0, 0])
-  for (const partition of PARTITIONS) {
-    const leader = await cluster.connect(leaderOf(TOPIC, partition))
+  const codes = topic.resultsByPartition.map(({ partitionErrorCode }) => partitionErrorCode)
+  expect(codes).toEqual(partitions.map(() => ErrorCode.NONE))
+  for (const partition of partitions) {
+    const leader = await cluster.connect(leaderOf(name, partition))
     const batch = batchOf(['paid'], { producerId, producerEpoch, baseSequence: 0, transactional: true })
-    const reply = await produce(leader, TOPIC, batch, { partition, transactionalId: ID })
+    const reply = await produce(leader, name, batch, { partition, transactionalId: ID })
     expect(reply.errorCode).toBe(ErrorCode.NONE)
   }
   return { client, producerId, producerEpoch }
@@ -108,6 +110,42 @@ test('a transaction that is open when its coordinator stops is ended by the next
   await eventually(end, ({ errorCode }) => errorCode === ErrorCode.NONE)
   await eventually(() => PARTITIONS.map((index) => leaderOf(TOPIC, index)), areLeaders)
   await areEnded()
+})
+
+test('markers that a coordinator leaves unwritten when it is killed are written by the next one', async () => {
+  const first = await coordinator()
+  const [gone, last] = cluster.ids.filter((id) => id !== first)
+  const admin = await cluster.connect(cluster.controllerId)
+  const assignments = [{ partitionIndex: 0, brokerIds: [gone] }]
+  const topic = { name: 'stuck', numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
+  await admin.request(createTopicsApi, 7, { topics: [topic], timeoutMs: 10_000 })
+  await eventually(
+    () => leaderOf('stuck', 0),
+    (id) => id === gone,
+  )
+  const { client, producerId, producerEpoch } = await begin(first, 'stuck', [0])
+  const stateAt = async (id: number): Promise<string> => {
+    const asked = await cluster.connect(id)
+    const reply = await asked.request(describeTransactionsApi, 0, { transactionalIds: [ID] })
+    return reply.transactionStates[0].transactionState
+  }
+  await cluster.kill(gone)()
+  const end = () => client.request(endTxnApi, 4, { ...committed, producerId, producerEpoch })
+  await eventually(end, ({ errorCode }) => errorCode === ErrorCode.NONE)
+  expect(await stateAt(first)).toBe('PrepareCommit')
+  await cluster.kill(first)()
+  await eventually(coordinator, (id) => id === last)
+  await eventually(
+    () => stateAt(last),
+    (state) => state === 'PrepareCommit',
+  )
+  await cluster.start(gone)
+  await eventually(
+    () => stateAt(last),
+    (state) => state === 'CompleteCommit',
+  )
+  const { log, lastStableOffset } = partitionOf(gone, 'stuck', 0)!
+  expect([log.logEndOffset, lastStableOffset]).toEqual([2, 2])
 })
 
 /** transaction.version 2: one record in each partition, by whom the leaders themselves add these. */
