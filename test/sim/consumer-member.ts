@@ -5,7 +5,7 @@ import {
   type ConsumerGroupHeartbeatResponse,
 } from '../../src/protocol/messages/68-consumer-group-heartbeat.ts'
 import { COORDINATOR_IS_GONE, OF_GROUP, type Answer, type GroupClient } from './group-client.ts'
-import type { GroupHistory } from './group-history.ts'
+import type { GroupHistory, MemberName } from './group-history.ts'
 import type { Assignment, Membership, MemberOptions } from './membership.ts'
 
 const [JOIN, LEAVE, LEAVE_STATIC] = [0, -1, -2]
@@ -70,9 +70,14 @@ export class ConsumerMember implements Membership {
     this.isFenced = true
     if (this.#epoch === JOIN) return
     this.#drop()
-    this.#history.says(this.#memberId, new Set())
+    if (isStatic) this.#history.isAway(this.#member)
+    else this.#history.says(this.#member, new Set())
     const request = { ...this.#name(), memberEpoch: isStatic ? LEAVE_STATIC : LEAVE }
     await this.#client.ask(OF_GROUP, (peer) => peer.call(consumerGroupHeartbeatApi, 1, request))
+  }
+
+  get #member(): MemberName {
+    return { memberId: this.#memberId, instanceId: this.#options.instanceId }
   }
 
   #name() {
@@ -99,7 +104,7 @@ export class ConsumerMember implements Membership {
     const joins = this.#epoch === JOIN
     const all = this.#saysAll || joins
     const owned = [...this.#owned.keys()]
-    if (all || this.#hasChanged) this.#history.says(this.#memberId, new Set(owned))
+    if (all || this.#hasChanged) this.#history.says(this.#member, new Set(owned))
     const topicPartitions = owned.length === 0 ? [] : [{ topicId: this.#topicId, partitions: owned }]
     const request = {
       ...this.#name(),
@@ -125,7 +130,7 @@ export class ConsumerMember implements Membership {
       case ErrorCode.FENCED_MEMBER_EPOCH:
       case ErrorCode.UNKNOWN_MEMBER_ID:
         this.#drop()
-        this.#history.says(this.#memberId, new Set())
+        this.#history.says(this.#member, new Set())
         return this.#client.sleep(this.#options.retryMs)
       case ErrorCode.FENCED_INSTANCE_ID:
         this.#drop()
@@ -144,8 +149,7 @@ export class ConsumerMember implements Membership {
     const { memberEpoch, assignment } = answer.value
     const topic = assignment?.topicPartitions[0]
     const partitions = assignment === null ? null : (topic?.partitions ?? [])
-    const member = { memberId: this.#memberId, instanceId: this.#options.instanceId }
-    this.#history.toldByConsumer(member, partitions, answer)
+    this.#history.toldByConsumer(this.#member, partitions, answer)
     this.#saysAll = false
     if (topic !== undefined) this.#topicId = topic.topicId
     if (partitions !== null) this.#target = partitions

@@ -114,6 +114,7 @@ export class Copier extends GroupWork {
     let endsSinceMs = Infinity
     try {
       await this.#write(identity, number, read)
+      await this.take()
       await this.#commitOffset(identity, assignment, commit)
       if (client.chance(0.1)) throw new Aborted('it changes its mind')
       endsSinceMs = client.nowMs

@@ -32,6 +32,8 @@ interface Owner extends MemberName {
 interface Lease {
   readonly memberId: string
   readonly untilMs: number
+  /** Its static member has said that it will be back: it is kept for the next one of this instance. */
+  readonly keptFor: string | null
 }
 
 export class GroupHistory {
@@ -98,12 +100,22 @@ export class GroupHistory {
       this.#generations.push({ generation, atMs: sinceMs })
   }
 
-  /** It says what it has: what is not there it has given back. */
-  says(memberId: string, owned: ReadonlySet<number>): void {
-    for (const [partition, lease] of this.#leases)
-      if (lease.memberId === memberId && !owned.has(partition)) this.#leases.delete(partition)
+  /** It says what it has: what is not there it has given back, and what was kept for it. */
+  says({ memberId, instanceId }: MemberName, owned: ReadonlySet<number>): void {
+    for (const [partition, lease] of this.#leases) {
+      const isOwn = lease.memberId === memberId || (lease.keptFor !== null && lease.keptFor === instanceId)
+      if (isOwn && !owned.has(partition)) this.#leases.delete(partition)
+    }
     const told = this.#told.get(memberId) ?? []
     if ([...owned].every((partition) => told.includes(partition))) this.#revokesUntilMs.delete(memberId)
+  }
+
+  /** A static member goes, and says that it will be back: what it was to give back is free. */
+  isAway(member: MemberName): void {
+    const { memberId, instanceId } = member
+    this.says(member, new Set(this.#told.get(memberId)))
+    for (const [partition, lease] of this.#leases)
+      if (lease.memberId === memberId) this.#leases.set(partition, { ...lease, keptFor: instanceId })
   }
 
   /** ConsumerGroupHeartbeat's answer: `partitions` null where it is as before. */
@@ -127,7 +139,7 @@ export class GroupHistory {
         this.complain(
           `partition ${partition} is given to ${memberId} while ${lease.memberId} has it until ${lease.untilMs.toFixed(1)}`,
         )
-      this.#leases.set(partition, { memberId, untilMs })
+      this.#leases.set(partition, { memberId, untilMs, keptFor: null })
       const owner = this.#owners.get(partition)
       if (partitions !== null || owner?.memberId === memberId)
         this.#owners.set(partition, {

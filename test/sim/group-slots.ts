@@ -22,6 +22,7 @@ export interface SlotOptions {
 }
 
 const MAX_STAY_MS = 1800
+const MAX_ABSENCE_MS = 500
 const MAX_STALL_MS = 1500
 const MAX_ZOMBIE_MS = 1000
 const LEAVE_MS = 1000
@@ -72,10 +73,11 @@ export class GroupSlot {
       work.isOver = true
       await Promise.race([membership.leave(), this.#after(LEAVE_MS)])
       client.process.kill()
+      if (random.next() < 0.5) await this.#after(random.next() * MAX_ABSENCE_MS)
     } else if (chance < 0.6) {
       cluster.log(client.name, 'crashes')
       client.process.kill()
-      if (random.next() < 0.5) await this.#after(random.next() * 500)
+      if (random.next() < 0.5) await this.#after(random.next() * MAX_ABSENCE_MS)
     } else {
       cluster.log(client.name, 'is stopped, and its successor starts')
       client.process.stop()

@@ -64,6 +64,12 @@ export abstract class GroupWork {
     }
   }
 
+  /** Now and then the work takes so long that the others go on without it, though its heartbeats say that it lives. */
+  protected async take(): Promise<void> {
+    const { client } = this.options
+    if (client.chance(0.04)) await client.sleep(300 + client.integer(700))
+  }
+
   async #step(assignment: Assignment, partition: number, claim: number): Promise<void> {
     let position = this.#positions.get(partition)
     if (position?.claim !== claim) {
@@ -138,6 +144,7 @@ export class PlainWork extends GroupWork {
   ): Promise<boolean> {
     const { client, history, topic } = this.options
     for (const { offset } of records) history.processed(partition, offset)
+    await this.take()
     const commit = history.begin(assignment, assignment.generation, partition, nextOffset)
     const partitions = [{ partitionIndex: partition, committedOffset: nextOffset, committedMetadata: null }]
     const answer = await client.ask(OF_GROUP, async (peer) => {

@@ -21,6 +21,8 @@ import { SimCommittedReader } from './transactor.ts'
 
 export const SINK: TopicSpec = { name: 'u', partitions: 2 }
 const TIMEOUTS = { sessionTimeoutMs: 700, rebalanceTimeoutMs: 1000 }
+/** Of the classic protocol: whoever works for longer is left behind. */
+const SHORT_REBALANCE_TIMEOUT_MS = 400
 const TRANSACTION_TIMEOUT_MS = 1500
 const READERS = 3
 /** Of the producer. */
@@ -178,7 +180,8 @@ export class Groups {
     }: { name: string; life: number; instanceId: string | null; copies: boolean },
   ): Instance {
     const { cluster, source: topic, transactions } = this.#options
-    const transactionalId = copies ? name : ''
+    // Now and then another one, as a new process of an application has: what its predecessor left open ends by its timeout.
+    const transactionalId = copies ? (life % 3 === 0 ? `${name}~${life}` : name) : ''
     const client = new GroupClient(cluster, `${name}.${life}`, history.groupId, transactionalId)
     const memberOptions = {
       ...TIMEOUTS,
@@ -186,7 +189,10 @@ export class Groups {
     }
     const membership = isConsumerProtocol
       ? new ConsumerMember(client, history, memberOptions)
-      : new ClassicMember(client, history, memberOptions)
+      : new ClassicMember(client, history, {
+          ...memberOptions,
+          rebalanceTimeoutMs: SHORT_REBALANCE_TIMEOUT_MS,
+        })
     const options = { client, membership, history, topic, isConsumerProtocol }
     const work = copies
       ? new Copier({

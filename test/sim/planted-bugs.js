@@ -206,6 +206,114 @@ export const plantedBugs = {
       ['  if (committed === null) {', '  if (committed !== undefined) {'],
     ],
   },
+  'a coordinator serves without having loaded its log': {
+    'src/coordinator/coordinated-partitions.ts': [
+      ['    if (this.#isEmpty(partition)) {', '    if (this.#isEmpty(partition) || partition >= 0) {'],
+    ],
+  },
+  'the generation of a member is not compared': {
+    'src/coordinator/groups/member-checks.ts': [
+      [
+        'request.generationId === group.generationId ? ErrorCode.NONE : ErrorCode.ILLEGAL_GENERATION',
+        'ErrorCode.NONE',
+      ],
+    ],
+  },
+  'a rebalance does not begin a generation': {
+    'src/coordinator/groups/rebalance.ts': [
+      ['  group.generationId++', '  group.generationId = Math.max(1, group.generationId)'],
+    ],
+  },
+  'a static member is not fenced by the one that has come in its place': {
+    'src/coordinator/groups/member-checks.ts': [
+      ['    if (current !== memberId) return ErrorCode.FENCED_INSTANCE_ID\n', '    return ErrorCode.NONE\n'],
+    ],
+    'src/coordinator/groups/group.ts': [
+      [
+        '  member(memberId: string): Member {\n    const member = this.members.get(memberId)\n',
+        "  member(memberId: string): Member {\n    const of = [...this.staticMembers].find(([id]) => memberId.startsWith(`${id}-`))?.[1]\n    const member = this.members.get(memberId) ?? this.members.get(of ?? '')\n",
+      ],
+    ],
+  },
+  'a partition is given to a member before its owner has given it back': {
+    'src/coordinator/groups/consumer/advance.ts': [
+      [
+        'group.ownerEpoch(topicId, partition) !== NOT_OWNED',
+        'group.ownerEpoch(topicId, partition) > NOT_OWNED + 1e9',
+      ],
+    ],
+  },
+  'a member that sends heartbeats is fenced': {
+    'src/coordinator/groups/consumer/heartbeat.ts': [
+      [
+        '  deadlines.sessionMs = context',
+        '  if (deadlines.sessionMs === Infinity) deadlines.sessionMs = context',
+      ],
+    ],
+  },
+  'a member that is silent keeps what it has': {
+    'src/coordinator/groups/consumer/leave.ts': [['    if (sessionMs <= nowMs || joinMs', '    if (joinMs']],
+  },
+  'a member that is gone commits offsets': {
+    'src/coordinator/groups/consumer/describe.ts': [
+      [
+        '  if (member === undefined) return ErrorCode.UNKNOWN_MEMBER_ID\n  if (member.classic',
+        '  if (member === undefined) return ErrorCode.NONE\n  if (member.classic',
+      ],
+    ],
+  },
+  'a producer is not fenced by the one that has come in its place': {
+    'src/coordinator/transactions/init-producer-id.ts': [
+      [
+        'begin({ producerId, producerEpoch: producerEpoch + 1 }',
+        'begin({ producerId, producerEpoch: Math.max(producerEpoch, 0) }',
+      ],
+    ],
+  },
+  'a leader takes what a fenced producer writes': {
+    'src/log/producer-state.ts': [
+      ['    if (entry !== undefined && producerEpoch < entry.epoch)\n', '    if (entry === null)\n'],
+      ['      !this.isInTransaction(batch) &&\n', '      producerId < 0 &&\n'],
+      ['checksSequence ? this.#sequenceFault(batch, entry) : null', 'null'],
+    ],
+    'src/coordinator/transactions/add-partitions.ts': [
+      [
+        '  if (metadata.producerEpoch !== producerEpoch) return ErrorCode.PRODUCER_FENCED\n',
+        '  void producerEpoch\n',
+      ],
+      ['  return isPreparing(metadata) ? ErrorCode.CONCURRENT_TRANSACTIONS : ErrorCode.NONE', '  return 0'],
+    ],
+  },
+  'the generation of a member is not compared in a transaction': {
+    'src/coordinator/groups/offsets.ts': [
+      [
+        'consumer !== null) return checkConsumerTxnCommit(consumer, memberId, generationId)',
+        'consumer !== null) return ErrorCode.NONE',
+      ],
+      ['  return checkMemberOfGeneration(group, request)\n', '  return ErrorCode.NONE\n'],
+    ],
+  },
+  'a transaction that takes too long stays open': {
+    'src/coordinator/transactions/end-transaction.ts': [
+      [
+        "  return !isPending && metadata.state === 'Ongoing'",
+        "  return !isPending && metadata.state === 'Dead'",
+      ],
+    ],
+  },
+  'the offsets of an aborted transaction count': {
+    'src/coordinator/groups/replay.ts': [
+      ['    if (!committed || offsets === undefined) continue', '    if (offsets === undefined) continue'],
+    ],
+  },
+  'the last stable offset may fall': {
+    'src/log/producer-state.ts': [
+      [
+        '    for (const { transactionFirstOffset } of this.#inTransaction) return transactionFirstOffset\n    return -1\n',
+        '    return [...this.#inTransaction].at(-1)?.transactionFirstOffset ?? -1\n',
+      ],
+    ],
+  },
 }
 
 /** What clients do where the others do not meet it. */
@@ -216,6 +324,20 @@ export const foundWith = {
   'records of the next transaction go into the one before, which has not ended in the partition':
     'transactions',
   'a coordinator does not wait until its records are committed': 'groups',
+  'a coordinator serves without having loaded its log': 'groups',
+  'the generation of a member is not compared': 'groups',
+  'a rebalance does not begin a generation': 'groups',
+  'a static member is not fenced by the one that has come in its place': 'groups',
+  'a partition is given to a member before its owner has given it back': 'groups',
+  'a member that sends heartbeats is fenced': 'groups',
+  'a member that is silent keeps what it has': 'groups',
+  'a member that is gone commits offsets': 'groups',
+  'a producer is not fenced by the one that has come in its place': 'groups',
+  'a leader takes what a fenced producer writes': 'groups',
+  'the generation of a member is not compared in a transaction': 'groups',
+  'a transaction that takes too long stays open': 'groups',
+  'the offsets of an aborted transaction count': 'groups',
+  'the last stable offset may fall': 'groups',
 }
 
 /**
