@@ -66,7 +66,7 @@ class Member {
     this.#consumer.on(events.CRASH, ({ payload }) => {
       if (this.#owned !== null) this.say(`l ${this.#owned.join(',')}`)
       this.#owned = null
-      if (!payload.restart && !this.#isClosed) this.say(`f ${String(payload.error)}`)
+      if (!payload.restart) this.#again(topic, payload.error)
     })
   }
 
@@ -85,11 +85,15 @@ class Member {
         eachBatch: (payload) => this.#eachBatch(payload),
       })
     } catch (error) {
-      // A start that meets no coordinator is given up after some tries, whatever the settings.
-      if (this.#isClosed) return
-      if (!/Coordinator|Connection|Retries/.test(String(error))) return this.say(`f ${String(error)}`)
-      setTimeout(() => this.#run(topic), 200)
+      this.#again(topic, error)
     }
+  }
+
+  /** What meets no coordinator kafkajs gives up after some tries, whatever the settings: its user starts it again. */
+  #again(topic, error) {
+    if (this.#isClosed) return
+    if (!/Coordinator|Connection|Retries/.test(String(error))) return this.say(`f ${String(error)}`)
+    setTimeout(() => this.#run(topic), 200)
   }
 
   async #eachBatch(payload) {
