@@ -335,7 +335,7 @@ async function step(random: SeededRandom, all: readonly Producers[], group: stri
 }
 
 const isShort = process.env.ODRADEK_TV2_RANDOM === undefined
-// Not in every run: minutes on a busy machine.
+// Not in every run yet: not seen to pass since its draws are the same for both.
 test.skipIf(isShort).each([1, 2, 3, 4, 5, 6])(
   'random requests, seed %i',
   async (seed) => {
