@@ -92,7 +92,9 @@ export class GroupHistory {
           this.complain(
             `partition ${partition} is ${other.memberId}'s and ${memberId}'s in generation ${generation}`,
           )
-        else if (answer.isSure) this.#replaced.set(other.memberId, sinceMs)
+        // The one that went may hear of it after its successor.
+        if (isReturned && other.sinceMs >= answer.sentMs) continue
+        if (isReturned && answer.isSure) this.#replaced.set(other.memberId, sinceMs)
       }
       this.#assigned.set(key, { ...member, sinceMs })
     }
