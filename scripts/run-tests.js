@@ -26,7 +26,7 @@ const suites = {
   streams: { needs: ['kcat', 'jdk', 'streams'], run: compat('streams/') },
   mixed: { needs: ['kcat', 'jdk', 'jars', 'jars39', 'zookeeper', 'c'], run: compat('mixed/') },
   cluster: { needs: ['kcat', 'jdk', 'zookeeper', 'jars', 'c'], run: compat('cluster/') },
-  transactions: { needs: ['kcat', 'jdk', 'zookeeper', 'jars', 'c'], run: compat('transactions/') },
+  transactions: { needs: ['kcat', 'jdk', 'zookeeper', 'jars', 'jars39', 'c'], run: compat('transactions/') },
   groups: { needs: ['jdk', 'jars', 'c'], run: compat('groups/') },
   'bad-input': { needs: [], run: compat('bad-input/') },
   crash: { needs: [], run: ['--project', 'crash'] },

@@ -25,7 +25,7 @@ const RECORDS_PER_SECOND = 100
 const committingGroups = [groups['java-member'], groups['kafkajs-member']]
 
 /** Faults are the fault run's affair: here nobody is taken for gone because the machine is busy. */
-const calmProperties: Readonly<Record<string, string>> = {
+export const calmProperties: Readonly<Record<string, string>> = {
   'zookeeper.session.timeout.ms': '12000',
   'replica.lag.time.max.ms': '10000',
   'replica.socket.timeout.ms': '30000',
