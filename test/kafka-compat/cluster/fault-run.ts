@@ -1,7 +1,10 @@
 /** Faults drawn from a seed and done to a cluster, alone and in pairs, while the load goes on. */
 import { eventually, pause } from '../harness/conditions.ts'
+import { kafkajsClient } from '../harness/kafkajs-client.ts'
+import type { PartitionView } from './cluster-view.ts'
 import { faults, type Fault, type FaultContext, type Target } from './faults.ts'
 import { producers } from './load.ts'
+import type { TestBed } from './test-bed.ts'
 
 export interface FaultPlan {
   /** So many faults may be going on at a time. */
@@ -140,10 +143,10 @@ export class FaultRun {
       const stuck = producers.filter((name) => load.acknowledged(name) === before.get(name))
       const said = stuck.map((name) => `${name} said:\n${load.tailOf(name)}`).join('\n')
       const partitions = await bed.view.partitions().catch(() => [])
+      const probed = await probe(bed, partitions).catch(String)
       const diary = this.diary.slice(-30).join('\n')
-      throw new Error(`stuck: ${stuck.join(', ')}\n${diary}\n${JSON.stringify(partitions)}\n${said}`, {
-        cause: error,
-      })
+      const seen = [diary, JSON.stringify(partitions), probed, said].join('\n')
+      throw new Error(`stuck: ${stuck.join(', ')}\n${seen}`, { cause: error })
     })
     load.assertAlive()
   }
@@ -152,4 +155,21 @@ export class FaultRun {
     const seconds = ((performance.now() - this.#begunMs) / 1000).toFixed(2)
     this.diary.push(`${new Date().toISOString().slice(11, 23)} ${seconds} s: ${what}`)
   }
+}
+
+/** What a producer that is new here hears of each partition. The round is lost already: its records are seen by nobody. */
+async function probe({ cluster }: TestBed, partitions: readonly PartitionView[]): Promise<string> {
+  const producer = kafkajsClient(cluster.bootstrap, { retry: { retries: 0 } }).producer()
+  await producer.connect()
+  const answers: string[] = []
+  for (const { topic, partition } of partitions.filter(({ topic }) => !topic.startsWith('__'))) {
+    const sent = producer.send({ topic, messages: [{ value: 'probe', partition }], acks: -1, timeout: 3000 })
+    const answer = await sent.then(
+      () => 'is written',
+      (error: Error) => String(error),
+    )
+    answers.push(`${topic}-${partition}: ${answer}`)
+  }
+  await producer.disconnect()
+  return answers.join('\n')
 }
