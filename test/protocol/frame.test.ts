@@ -89,7 +89,7 @@ describe('a request', () => {
     expect(readRequestHeader(Buffer.from('0008' + '0000' + '00000009' + '000161', 'hex')).supported).toBe(
       false,
     )
-    expect(readRequestHeader(Buffer.from('0000' + '000c' + '00000009' + '000161', 'hex')).supported).toBe(
+    expect(readRequestHeader(Buffer.from('0000' + '000d' + '00000009' + '000161', 'hex')).supported).toBe(
       false,
     )
     expect(readRequestHeader(Buffer.from('0000' + 'ffff' + '00000009' + '000161', 'hex')).supported).toBe(

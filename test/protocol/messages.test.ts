@@ -54,12 +54,12 @@ describe('the table of APIs', () => {
     expect(files).toEqual([...expected, 'index.ts'].sort())
   })
 
-  test('has the ranges of Kafka 3.9, from the oldest version of this broker', () => {
+  test('has the ranges of Kafka 3.9, and of transactions of version 2, from the oldest version of this broker', () => {
     const ranges = apis.map(
       ({ name, versions, flexibleFrom }) => `${name} ${versions.join('-')} ${flexibleFrom}`,
     )
     expect(ranges).toEqual([
-      'Produce 0-11 9',
+      'Produce 0-12 9',
       'Fetch 0-17 12',
       'ListOffsets 0-9 6',
       'Metadata 0-12 9',
@@ -84,9 +84,9 @@ describe('the table of APIs', () => {
       'OffsetForLeaderEpoch 0-4 4',
       'AddPartitionsToTxn 0-5 3',
       'AddOffsetsToTxn 0-4 3',
-      'EndTxn 0-4 3',
+      'EndTxn 0-5 3',
       'WriteTxnMarkers 0-1 1',
-      'TxnOffsetCommit 0-4 3',
+      'TxnOffsetCommit 0-5 3',
       'DescribeConfigs 0-4 4',
       'AlterConfigs 0-2 2',
       'AlterReplicaLogDirs 0-2 2',
