@@ -14,7 +14,7 @@ test(`no record is lost, and peace returns: ${SEEDS} seeds from ${FROM}`, async 
   expect(voids).toBeLessThanOrEqual(SEEDS / 20)
 })
 
-const FEWER_SEEDS = Math.ceil(SEEDS / 5)
+const FEWER_SEEDS = Math.ceil(SEEDS / 10)
 
 test(`transactions are seen whole or not at all: ${FEWER_SEEDS} seeds from ${FROM}`, async () => {
   const { code, output } = await simulate(String(FROM), String(FEWER_SEEDS), '--load', 'transactions')
@@ -22,7 +22,7 @@ test(`transactions are seen whole or not at all: ${FEWER_SEEDS} seeds from ${FRO
   expect(output).toContain(`${FEWER_SEEDS} seeds, 0 failed`)
 })
 
-const GROUP_SEEDS = Math.ceil(SEEDS / 10)
+const GROUP_SEEDS = Math.ceil(SEEDS / 20)
 
 test(`a partition has one owner, and what is committed stays: ${GROUP_SEEDS} seeds from ${FROM}`, async () => {
   const { code, output } = await simulate(String(FROM), String(GROUP_SEEDS), '--load', 'groups')
