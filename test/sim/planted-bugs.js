@@ -161,14 +161,6 @@ export const plantedBugs = {
       ],
     ],
   },
-  'a follower that lags says that an offset does not exist': {
-    'src/replication/partition.ts': [
-      [
-        'return this.#leadership === null || !this.#leadership.p',
-        'return this.#leadership !== null && !this.#leadership.p',
-      ],
-    ],
-  },
   'an aborted transaction is not noted in the index': {
     'src/log/log-producers.ts': [
       [

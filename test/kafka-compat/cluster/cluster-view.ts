@@ -73,7 +73,10 @@ export class ClusterView {
   async #takeSession(brokerId: number, timeoutMs?: number): Promise<ZookeeperConnection | null> {
     const znode = await this.#with((connection) => connection.get(`/brokers/ids/${brokerId}`))
     if (znode === null) return null
-    return ZookeeperConnection.open(this.#servers, sessionKey(znode.ephemeralOwner), timeoutMs)
+    const open = (): Promise<ZookeeperConnection> =>
+      ZookeeperConnection.open(this.#servers, sessionKey(znode.ephemeralOwner), timeoutMs)
+    // A server that has just lost its leader closes a connection that it has taken.
+    return open().catch(open)
   }
 
   /** Reads share a connection. One that was idle may have lost its session: that is tried once more on another. */
