@@ -357,3 +357,13 @@ export function recordsOf(bytes: Buffer | null): { offset: number; value: string
   }
   return records
 }
+
+/** What was answered; REQUEST_TIMED_OUT where nobody has. */
+export async function errorOf(ask: () => Promise<number>): Promise<number> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error
+    return ErrorCode.REQUEST_TIMED_OUT
+  }
+}

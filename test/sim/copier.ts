@@ -2,7 +2,6 @@
  * Consume, transform, produce (KIP-447): what is read of a group's partitions is written in a transaction, with the group's
  * offsets. An instance that another one has taken the place of goes on as long as nobody tells it.
  */
-import { NetworkError } from '../../src/env/network.ts'
 import { ErrorCode, errorName } from '../../src/protocol/error-codes.ts'
 import { produceApi } from '../../src/protocol/messages/00-produce.ts'
 import { initProducerIdApi } from '../../src/protocol/messages/22-init-producer-id.ts'
@@ -12,7 +11,7 @@ import { endTxnApi } from '../../src/protocol/messages/26-end-txn.ts'
 import { txnOffsetCommitApi } from '../../src/protocol/messages/28-txn-offset-commit.ts'
 import { buildBatch } from '../../src/protocol/record-batch-build.ts'
 import type { Peer } from '../../src/server/peer.ts'
-import type { TopicSpec } from './clients.ts'
+import { errorOf, type TopicSpec } from './clients.ts'
 import { OF_GROUP, OF_TRANSACTIONS, RETRY_MS, type Answer } from './group-client.ts'
 import type { Commit } from './group-history.ts'
 import { GroupWork, REFUSALS, type Records, type WorkOptions } from './group-work.ts'
@@ -174,7 +173,7 @@ export class Copier extends GroupWork {
     const topicData = [{ name: sink.name, partitionData: [{ index, records }] }]
     const request = { transactionalId, acks: -1, timeoutMs: 1000, topicData }
     for (;;) {
-      const error = await this.#attempt(async () => {
+      const error = await errorOf(async () => {
         const leader = await client.leader(sink.name, index)
         if (leader === null) return ErrorCode.LEADER_NOT_AVAILABLE
         return (await leader.call(produceApi, 9, request)).responses[0].partitionResponses[0].errorCode
@@ -239,14 +238,5 @@ export class Copier extends GroupWork {
     if (FENCING.has(error)) throw new Fenced(text)
     if (!REFUSALS.has(error)) this.options.history.complain(`${this.options.client.name}: ${text}`)
     throw new Aborted(text)
-  }
-
-  async #attempt(ask: () => Promise<number>): Promise<number> {
-    try {
-      return await ask()
-    } catch (error) {
-      if (!(error instanceof NetworkError)) throw error
-      return ErrorCode.REQUEST_TIMED_OUT
-    }
   }
 }

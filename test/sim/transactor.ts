@@ -12,7 +12,7 @@ import { endTxnApi } from '../../src/protocol/messages/26-end-txn.ts'
 import { txnOffsetCommitApi } from '../../src/protocol/messages/28-txn-offset-commit.ts'
 import { buildBatch } from '../../src/protocol/record-batch-build.ts'
 import type { Peer, PeerAddress } from '../../src/server/peer.ts'
-import { SimClient, type TopicSpec } from './clients.ts'
+import { errorOf, SimClient, type TopicSpec } from './clients.ts'
 import type { SimCluster } from './cluster.ts'
 import { committedRecords, offsetBehind } from './committed-reads.ts'
 import type { TransactionHistory } from './transaction-history.ts'
@@ -198,7 +198,7 @@ export class SimTransactor {
     const topicData = [{ name: this.#topic.name, partitionData: [{ index: partition, records }] }]
     const request = { transactionalId: TRANSACTIONAL_ID, acks: -1, timeoutMs: 1000, topicData }
     for (;;) {
-      const error = await this.#attempt(async () => {
+      const error = await errorOf(async () => {
         const leader = await this.client.leader(this.#topic.name, partition)
         if (leader === null) return ErrorCode.LEADER_NOT_AVAILABLE
         return (await leader.call(produceApi, this.#isBumping ? 12 : 9, request)).responses[0]
@@ -245,7 +245,7 @@ export class SimTransactor {
   /** Until a coordinator says NONE. Throws Refused where it says what no client tries again. */
   async #untilDone(kind: number, ask: (peer: Peer) => Promise<number>): Promise<void> {
     for (;;) {
-      const error = await this.#attempt(async () => {
+      const error = await errorOf(async () => {
         const peer = await this.#coordinator(kind)
         return peer === null ? ErrorCode.COORDINATOR_NOT_AVAILABLE : ask(peer)
       })
@@ -253,15 +253,6 @@ export class SimTransactor {
       if (!RETRIABLE.has(error)) throw new Refused(errorName(error))
       this.#coordinators[kind] = null
       await this.client.sleep(RETRY_MS)
-    }
-  }
-
-  async #attempt(ask: () => Promise<number>): Promise<number> {
-    try {
-      return await ask()
-    } catch (error) {
-      if (!(error instanceof NetworkError)) throw error
-      return ErrorCode.REQUEST_TIMED_OUT
     }
   }
 

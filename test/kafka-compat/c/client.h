@@ -33,3 +33,16 @@ static rd_kafka_t *make(rd_kafka_type_t type, rd_kafka_conf_t *conf) {
   if (client == NULL) fail("%s", error);
   return client;
 }
+
+/** For a cluster under faults: soon at the next broker, and nothing on stderr. */
+__attribute__((unused)) static rd_kafka_conf_t *configuration_under_faults(const char *bootstrap) {
+  rd_kafka_conf_t *conf = rd_kafka_conf_new();
+  set(conf, "bootstrap.servers", bootstrap);
+  set(conf, "socket.timeout.ms", "5000");
+  set(conf, "socket.connection.setup.timeout.ms", "1500");
+  set(conf, "reconnect.backoff.ms", "20");
+  set(conf, "reconnect.backoff.max.ms", "500");
+  set(conf, "topic.metadata.refresh.interval.ms", "5000");
+  set(conf, "log_level", "0");
+  return conf;
+}

@@ -21,14 +21,7 @@ static int64_t now_ms(void) {
 }
 
 static rd_kafka_conf_t *common_configuration(void) {
-  rd_kafka_conf_t *conf = rd_kafka_conf_new();
-  set(conf, "bootstrap.servers", bootstrap);
-  set(conf, "socket.timeout.ms", "5000");
-  set(conf, "socket.connection.setup.timeout.ms", "1500");
-  set(conf, "reconnect.backoff.ms", "20");
-  set(conf, "reconnect.backoff.max.ms", "500");
-  set(conf, "topic.metadata.refresh.interval.ms", "5000");
-  set(conf, "log_level", "0");
+  rd_kafka_conf_t *conf = configuration_under_faults(bootstrap);
   rd_kafka_conf_set_error_cb(conf, on_error);
   return conf;
 }

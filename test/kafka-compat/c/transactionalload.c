@@ -22,18 +22,6 @@ static int64_t now_us(void) {
   return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
-static rd_kafka_conf_t *common_configuration(void) {
-  rd_kafka_conf_t *conf = rd_kafka_conf_new();
-  set(conf, "bootstrap.servers", bootstrap);
-  set(conf, "socket.timeout.ms", "5000");
-  set(conf, "socket.connection.setup.timeout.ms", "1500");
-  set(conf, "reconnect.backoff.ms", "20");
-  set(conf, "reconnect.backoff.max.ms", "500");
-  set(conf, "topic.metadata.refresh.interval.ms", "5000");
-  set(conf, "log_level", "0");
-  return conf;
-}
-
 // ---------------------------------------------------------------------------------------------------- transactions
 
 /** One transactional id, and the instance that it has just now. */
@@ -77,7 +65,7 @@ static void give_up(transactor_t *of, rd_kafka_error_t *error) {
 static rd_kafka_t *new_producer(const char *name) {
   char id[128];
   snprintf(id, sizeof id, "%s-%s", round_name, name);
-  rd_kafka_conf_t *conf = common_configuration();
+  rd_kafka_conf_t *conf = configuration_under_faults(bootstrap);
   set(conf, "transactional.id", id);
   set(conf, "transaction.timeout.ms", "10000");
   set(conf, "message.timeout.ms", "10000");
@@ -213,7 +201,7 @@ typedef struct {
 static rd_kafka_t *new_consumer(const char *group, member_t *member, int is_member) {
   char id[128];
   snprintf(id, sizeof id, "%s-%s", round_name, group);
-  rd_kafka_conf_t *conf = common_configuration();
+  rd_kafka_conf_t *conf = configuration_under_faults(bootstrap);
   set(conf, "group.id", id);
   set(conf, "isolation.level", "read_committed");
   set(conf, "enable.auto.commit", "false");

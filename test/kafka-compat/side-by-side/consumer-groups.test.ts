@@ -2,12 +2,9 @@
  * The same heartbeats to Apache Kafka 4.1 (KRaft) and to ours: members of a group that join, acknowledge, fall behind, leave and
  * come back, and what is wrong. Every reply is compared field by field, every description of the group too.
  */
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { test } from 'vitest'
 import { SeededRandom } from '../../coordinator/world.ts'
-import { WireClient } from '../../broker/wire-client.ts'
+import type { WireClient } from '../../broker/wire-client.ts'
 import { metadataApi } from '../../../src/protocol/messages/03-metadata.ts'
 import { offsetCommitApi } from '../../../src/protocol/messages/08-offset-commit.ts'
 import { findCoordinatorApi } from '../../../src/protocol/messages/10-find-coordinator.ts'
@@ -16,10 +13,9 @@ import { createTopicsApi } from '../../../src/protocol/messages/19-create-topics
 import { consumerGroupHeartbeatApi } from '../../../src/protocol/messages/68-consumer-group-heartbeat.ts'
 import { consumerGroupDescribeApi } from '../../../src/protocol/messages/69-consumer-group-describe.ts'
 import type { Encodable } from '../../../src/protocol/schema.ts'
-import { freePort, TestBroker } from '../harness/broker.ts'
+import type { TestBroker } from '../harness/broker.ts'
 import { eventually } from '../harness/conditions.ts'
-import { prepareKafka } from '../harness/kafka-broker.ts'
-import { prepareOdradek } from '../harness/odradek-broker.ts'
+import { startBoth, startSide, type SideKind } from './sides.ts'
 
 const TOPICS = { one: 7, two: 4, three: 12 }
 const STEPS = 250
@@ -47,14 +43,9 @@ class Side {
     this.client = client
   }
 
-  static async start(kind: 'kafka' | 'odradek'): Promise<Side> {
-    const directory = mkdtempSync(join(tmpdir(), `odradek-compat-${kind}-`))
-    const port = await freePort()
-    const request = { port, directory, config: { 'group.consumer.max.size': '8' } }
-    const launch = kind === 'kafka' ? await prepareKafka(request) : prepareOdradek(request)
-    const broker = new TestBroker(launch, port, directory)
-    await broker.start()
-    const side = new Side(broker, await WireClient.connect(port))
+  static async start(kind: SideKind): Promise<Side> {
+    const { broker, client } = await startSide(kind, { 'group.consumer.max.size': '8' })
+    const side = new Side(broker, client)
     await side.makeTopics()
     return side
   }
@@ -137,23 +128,7 @@ class Side {
   }
 }
 
-let kafka: Side
-let ours: Side
-beforeAll(async () => {
-  ;[kafka, ours] = await Promise.all([Side.start('kafka'), Side.start('odradek')])
-}, 120_000)
-afterAll(async () => {
-  for (const side of [kafka, ours]) {
-    side?.client.close()
-    await side?.broker.stop()
-  }
-})
-
-async function both<T>(what: string, ask: (side: Side) => Promise<T>): Promise<T> {
-  const [expected, given] = await Promise.all([ask(kafka), ask(ours)])
-  expect(given, what).toEqual(expected)
-  return expected
-}
+const both = startBoth((kind) => Side.start(kind))
 
 interface Member {
   readonly id: string

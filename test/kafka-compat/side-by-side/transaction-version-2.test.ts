@@ -2,13 +2,10 @@
  * The same requests of transaction.version 2 to Apache Kafka 4.1 (KRaft) and to ours (KIP-890, part 2): producers that begin, write,
  * commit offsets, end, come back, are overtaken, and all that is wrong. Every reply is compared, and every state after it.
  */
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { SeededRandom } from '../../coordinator/world.ts'
 import { batchOf, fetch, valuesIn } from '../../broker/requests.ts'
-import { WireClient } from '../../broker/wire-client.ts'
+import type { WireClient } from '../../broker/wire-client.ts'
 import { produceApi } from '../../../src/protocol/messages/00-produce.ts'
 import { offsetFetchApi } from '../../../src/protocol/messages/09-offset-fetch.ts'
 import { findCoordinatorApi } from '../../../src/protocol/messages/10-find-coordinator.ts'
@@ -21,10 +18,9 @@ import { endTxnApi } from '../../../src/protocol/messages/26-end-txn.ts'
 import { txnOffsetCommitApi } from '../../../src/protocol/messages/28-txn-offset-commit.ts'
 import { describeProducersApi } from '../../../src/protocol/messages/61-describe-producers.ts'
 import { describeTransactionsApi } from '../../../src/protocol/messages/65-describe-transactions.ts'
-import { freePort, TestBroker } from '../harness/broker.ts'
+import type { TestBroker } from '../harness/broker.ts'
 import { eventually } from '../harness/conditions.ts'
-import { prepareKafka } from '../harness/kafka-broker.ts'
-import { prepareOdradek } from '../harness/odradek-broker.ts'
+import { startBoth, startSide, type SideKind } from './sides.ts'
 
 const TOPIC = 'ledger'
 const PARTITIONS = 3
@@ -55,19 +51,14 @@ class Side {
     this.client = client
   }
 
-  static async start(kind: 'kafka' | 'odradek'): Promise<Side> {
-    const directory = mkdtempSync(join(tmpdir(), `odradek-compat-${kind}-`))
-    const port = await freePort()
+  static async start(kind: SideKind): Promise<Side> {
     const alone = {
       'transaction.state.log.replication.factor': '1',
       'transaction.state.log.min.isr': '1',
       'offsets.topic.replication.factor': '1',
     }
-    const request = { port, directory, config: { ...config, ...alone } }
-    const launch = kind === 'kafka' ? await prepareKafka(request) : prepareOdradek(request)
-    const broker = new TestBroker(launch, port, directory)
-    await broker.start()
-    const side = new Side(broker, await WireClient.connect(port))
+    const { broker, client } = await startSide(kind, { ...config, ...alone })
+    const side = new Side(broker, client)
     await side.prepare()
     return side
   }
@@ -226,23 +217,7 @@ class Side {
   }
 }
 
-let kafka: Side
-let ours: Side
-beforeAll(async () => {
-  ;[kafka, ours] = await Promise.all([Side.start('kafka'), Side.start('odradek')])
-}, 120_000)
-afterAll(async () => {
-  for (const side of [kafka, ours]) {
-    side?.client.close()
-    await side?.broker.stop()
-  }
-})
-
-async function both<T>(what: string, ask: (side: Side) => Promise<T>): Promise<T> {
-  const [expected, given] = await Promise.all([ask(kafka), ask(ours)])
-  expect(given, what).toEqual(expected)
-  return expected
-}
+const both = startBoth((kind) => Side.start(kind))
 
 /** What a producer does once more while the end of its last transaction is under way. */
 function patiently<T extends { errorCode: number }>(ask: (side: Side) => Promise<T>) {

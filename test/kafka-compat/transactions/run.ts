@@ -160,7 +160,7 @@ function kindOf(transaction: string): string {
   return transaction.slice(0, transaction.indexOf('/')).replace(/\d+$/, '')
 }
 
-/** Bundled as scripts/run-faults.js bundles the long run: Node reads no TypeScript. */
+/** Bundled as scripts/run-bundled.js bundles the long run: Node reads no TypeScript. */
 async function bundledProgram(): Promise<string> {
   const outfile = join(cache, 'transactions', `kafkajs-program.${process.pid}.mjs`)
   await build({
