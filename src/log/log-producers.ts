@@ -39,6 +39,17 @@ export interface LogProducersParts {
   extent(): LogExtent
 }
 
+function duplicate(firstOffset: number, lastOffset: number, logAppendTimeMs: number): AppendOutcome {
+  return {
+    error: ErrorCode.NONE,
+    firstOffset,
+    lastOffset,
+    logAppendTimeMs,
+    duplicate: true,
+    convertedRecords: 0,
+  }
+}
+
 export class LogProducers {
   readonly #parts: LogProducersParts
   readonly #snapshots: ProducerSnapshots
@@ -93,15 +104,9 @@ export class LogProducers {
       if (verdict.verdict === 'refused') return fault(verdict.error, verdict.message)
       if (verdict.verdict === 'duplicate') {
         const { lastOffset, offsetDelta, timestampMs } = verdict.batch
-        return {
-          error: ErrorCode.NONE,
-          firstOffset: lastOffset - offsetDelta,
-          lastOffset,
-          logAppendTimeMs: timestampMs,
-          duplicate: true,
-          convertedRecords: 0,
-        }
+        return duplicate(lastOffset - offsetDelta, lastOffset, timestampMs)
       }
+      if (verdict.verdict === 'left behind') return duplicate(-1, verdict.belowOffset - 1, -1)
     }
     return null
   }

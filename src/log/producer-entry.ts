@@ -20,6 +20,15 @@ export interface ProducedBatch {
   readonly isTransactional: boolean
 }
 
+/** Sequences go from 0 to 2^31 - 1, and begin anew. */
+const SEQUENCES = 0x8000_0000
+
+/** A batch that is further behind the last one is taken for one that is ahead. */
+const FURTHEST_BEHIND = SEQUENCES / 2
+
+/** How far it is from one sequence on to the other. */
+const distance = (from: number, to: number): number => (to - from + SEQUENCES) % SEQUENCES
+
 export function firstSequenceOf(batch: ProducerBatch): number {
   const first = batch.lastSequence - batch.offsetDelta
   return first < 0 && batch.lastSequence >= 0 ? first + 0x8000_0000 : first
@@ -35,6 +44,8 @@ export class ProducerEntry {
   transactionFirstOffset = -1
   /** Oldest first. */
   readonly batches: ProducerBatch[] = []
+  /** So many sequences up to the last one are known to have been written without a gap. */
+  #unbroken = 0
 
   constructor(producerId: number) {
     this.producerId = producerId
@@ -52,8 +63,27 @@ export class ProducerEntry {
     )
   }
 
+  /**
+   * It was written, before the batches that are kept: a producer that sends to a new leader while the old one has not
+   * answered yet can have more than five batches behind the one that it sends again.
+   */
+  hasLeftBehind(epoch: number, firstSequence: number, lastSequence: number): boolean {
+    if (epoch !== this.epoch || this.batches.length === 0) return false
+    const beforeKept = distance(lastSequence, firstSequenceOf(this.batches[0]))
+    const size = distance(firstSequence, lastSequence) + 1
+    const isBehind = beforeKept > 0 && beforeKept < FURTHEST_BEHIND
+    return isBehind && distance(lastSequence, this.lastSequence) + size <= this.#unbroken
+  }
+
+  /** Of the oldest batch that is kept. */
+  get firstOffsetKept(): number {
+    const [oldest] = this.batches
+    return oldest.lastOffset - oldest.offsetDelta
+  }
+
   add(batch: ProducedBatch): void {
     this.#setEpoch(batch.producerEpoch)
+    this.#addSequences(distance(batch.firstSequence, batch.lastSequence) + 1, batch.firstSequence)
     if (this.batches.length === BATCHES_KEPT) this.batches.shift()
     this.batches.push({
       lastSequence: batch.lastSequence,
@@ -65,6 +95,11 @@ export class ProducerEntry {
     if (batch.isTransactional && this.transactionFirstOffset < 0) {
       this.transactionFirstOffset = batch.firstOffset
     }
+  }
+
+  #addSequences(count: number, firstSequence: number): void {
+    const isNext = this.batches.length > 0 && distance(this.lastSequence, firstSequence) === 1
+    this.#unbroken = isNext ? Math.min(this.#unbroken + count, FURTHEST_BEHIND) : count
   }
 
   /** A commit or abort marker. */

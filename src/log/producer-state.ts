@@ -26,6 +26,8 @@ export interface CompletedTransaction {
 export type ProducerVerdict =
   | { readonly verdict: 'accepted' }
   | { readonly verdict: 'duplicate'; readonly batch: ProducerBatch }
+  /** A duplicate too, of a batch below that offset. */
+  | { readonly verdict: 'left behind'; readonly belowOffset: number }
   | { readonly verdict: 'refused'; readonly error: number; readonly message: string }
 
 /** Of transactions that have ended and are not replicated: beyond these they are taken together. */
@@ -109,6 +111,8 @@ export class ProducerState {
       return refused(ErrorCode.INVALID_TXN_STATE, 'Record was not part of an ongoing transaction')
     if (entry !== undefined && producerEpoch < entry.epoch)
       return refused(ErrorCode.INVALID_PRODUCER_EPOCH, staleEpoch(batch, entry))
+    if (checksSequence && entry?.hasLeftBehind(producerEpoch, firstSequence, batch.lastSequence))
+      return { verdict: 'left behind', belowOffset: entry.firstOffsetKept }
     const fault = checksSequence ? this.#sequenceFault(batch, entry) : null
     if (fault !== null) return refused(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, fault)
     if (isOpen && !batch.isTransactional) {

@@ -50,7 +50,9 @@ export interface AppendOptions {
 export type AppendOutcome =
   | {
       readonly error: 0
+      /** -1 for a duplicate of which it is not known any more. */
       readonly firstOffset: number
+      /** Of such a duplicate: it lies no higher. */
       readonly lastOffset: number
       /** -1 unless the topic uses LogAppendTime. */
       readonly logAppendTimeMs: number

@@ -4,7 +4,7 @@ import { SeededRandom } from '../../src/env/sim/random.ts'
 import { ProducerEntry } from '../../src/log/producer-entry.ts'
 import { ProducerState } from '../../src/log/producer-state.ts'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from '../../src/log/producer-snapshot.ts'
-import { buildBatch } from '../../src/protocol/record-batch.ts'
+import { batchSize, buildBatch } from '../../src/protocol/record-batch.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import { append, openLogs, readAll, type BatchShape } from './log-fixture.ts'
 
@@ -20,6 +20,9 @@ const produced = (baseSequence: number, more: Partial<BatchShape> = {}): BatchSh
   ...more,
 })
 
+/** Written, and nobody knows where any more. */
+const leftBehind = { error: 0, duplicate: true, firstOffset: -1 }
+
 describe('an idempotent producer', () => {
   it('has the last five batches answered with their first offset, and written once', () => {
     const log = openLogs({ disk: simDisk() }).log()
@@ -32,8 +35,46 @@ describe('an idempotent producer', () => {
         lastOffset: 2 * i + 1,
       })
     }
-    expect(append(log, produced(2))).toMatchObject({ error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER })
+    expect(append(log, produced(2))).toMatchObject({ ...leftBehind, lastOffset: 3 })
     expect(log.logEndOffset).toBe(14)
+  })
+
+  it('has an earlier batch known as written, only where there is no doubt of it', async () => {
+    const disk = simDisk()
+    const first = openLogs({ disk })
+    for (let i = 0; i < 9; i++) append(first.log(), produced((2 * i + 2147483640) % 2 ** 31))
+    for (const sequence of [2147483640, 2147483646]) {
+      expect(append(first.log(), produced(sequence))).toMatchObject({ ...leftBehind, lastOffset: 7 })
+    }
+    // Two batches as one, or cut otherwise.
+    expect(append(first.log(), produced(2147483640, { values: ['a', 'b', 'c'] }))).toMatchObject(leftBehind)
+    const refused = { error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER }
+    for (const [sequence, why] of [
+      [2147483638, 'before the first that is known'],
+      [2147483639, 'partly before it'],
+      [2147483647, 'partly among the last five'],
+      [1, 'cut otherwise than one of the last five'],
+      [12, 'ahead'],
+    ] as const) {
+      expect(append(first.log(), produced(sequence)), why).toMatchObject(refused)
+    }
+    expect(append(first.log(), produced(2147483640, { producerEpoch: 1 }))).toMatchObject(refused)
+    // A snapshot holds the last batch alone.
+    await first.manager.stop()
+    const again = openLogs({ disk }).log()
+    expect(append(again, produced(2147483640))).toMatchObject(refused)
+    expect(append(again, produced(8))).toMatchObject({ duplicate: true, firstOffset: 16 })
+    expect(append(again, produced(10))).toMatchObject({ error: 0, firstOffset: 18 })
+  })
+
+  it('is not known by batches before a gap in the log, which compaction has left', () => {
+    const [source, copy] = [openLogs({ disk: simDisk() }).log(), openLogs({ disk: simDisk() }).log()]
+    for (let i = 0; i < 12; i++) append(source, produced(2 * i))
+    const all = readAll(source)
+    const size = batchSize(all, 0)
+    copy.appendAsFollower(Buffer.concat([all.subarray(0, 3 * size), all.subarray(4 * size)]))
+    expect(append(copy, produced(8))).toMatchObject(leftBehind)
+    expect(append(copy, produced(4))).toMatchObject({ error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER })
   })
 
   it('may begin anywhere, must go on without a gap, and wraps after 2147483647', () => {
@@ -92,7 +133,7 @@ describe('an idempotent producer', () => {
     for (let i = 2; i < 7; i++) {
       expect(append(next, produced(2 * i))).toMatchObject({ duplicate: true, firstOffset: 2 * i })
     }
-    expect(append(next, produced(2))).toMatchObject({ error: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER })
+    expect(append(next, produced(2))).toMatchObject(leftBehind)
     expect(append(next, produced(14))).toMatchObject({ error: 0, firstOffset: 14 })
   })
 

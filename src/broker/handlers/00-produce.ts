@@ -179,9 +179,11 @@ function append(
   if (outcome.error !== ErrorCode.NONE) return failureOf(partition, outcome)
   const { firstOffset, lastOffset, logAppendTimeMs, convertedRecords } = outcome as Appended
   services.conversions.add(partition.topic, 'produceMessageConversions', convertedRecords)
+  // Clients take this error for success without an offset. Nobody hears it before the batch is committed, as of any other.
+  const isOfUnknownPlace = firstOffset < 0 && request.acks !== 0
   const response: PartitionResponse = {
     index: partition.index,
-    errorCode: ErrorCode.NONE,
+    errorCode: isOfUnknownPlace ? ErrorCode.DUPLICATE_SEQUENCE_NUMBER : ErrorCode.NONE,
     baseOffset: firstOffset,
     logAppendTimeMs,
     logStartOffset: partition.log.logStartOffset,

@@ -374,7 +374,10 @@ describe('idempotent producers (KIP-98)', () => {
         baseOffset: batch * 2,
       })
     }
-    expect((await from(10, 0, ['0a', '0b'])).errorCode).toBe(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER)
+    expect(await from(10, 0, ['0a', '0b'])).toMatchObject({
+      errorCode: ErrorCode.DUPLICATE_SEQUENCE_NUMBER,
+      baseOffset: -1,
+    })
     expect(await allValues(broker.client, topic)).toHaveLength(12)
   })
 

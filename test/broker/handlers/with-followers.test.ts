@@ -97,8 +97,8 @@ async function follow(
 
 describe('Produce', () => {
   /** One batch with acks=all; not awaited. */
-  const produceAll = async (timeoutMs: number): Promise<number> => {
-    const topicData = [{ name: topic, partitionData: [{ index: 0, records: batchOf(['a', 'b']) }] }]
+  const produceAll = async (timeoutMs: number, records = batchOf(['a', 'b'])): Promise<number> => {
+    const topicData = [{ name: topic, partitionData: [{ index: 0, records }] }]
     const request = { transactionalId: null, acks: -1, timeoutMs, topicData }
     const reply = await broker.client.request(produceApi, 11, request)
     return reply.responses[0].partitionResponses[0].errorCode
@@ -125,6 +125,25 @@ describe('Produce', () => {
     expect(await fetch(consumer, topic)).toMatchObject({ highWatermark: 0 })
     await follow(1)
     expect(valuesIn((await fetch(consumer, topic)).records)).toEqual(['a'])
+  })
+
+  test('a batch that comes again behind more than five others is DUPLICATE_SEQUENCE_NUMBER, once it is committed', async () => {
+    const sequenced = (baseSequence: number) =>
+      batchOf(['a'], { producerId: 9, producerEpoch: 0, baseSequence })
+    for (let sequence = 0; sequence < 8; sequence++) {
+      const reply = await produce(broker.client, topic, sequenced(sequence), { acks: 1 })
+      expect(reply.errorCode).toBe(ErrorCode.NONE)
+      if (sequence === 0) become()
+    }
+    expect(await produceAll(1, sequenced(2))).toBe(ErrorCode.REQUEST_TIMED_OUT)
+    const again = produceAll(LONG_MS, sequenced(2))
+    const timer = await broker.process.waitsFor(LONG_MS)
+    await follow(2)
+    expect(timer.pending).toBe(true)
+    await follow(3)
+    expect(await again).toBe(ErrorCode.DUPLICATE_SEQUENCE_NUMBER)
+    expect(await produceAll(LONG_MS, sequenced(1))).toBe(ErrorCode.DUPLICATE_SEQUENCE_NUMBER)
+    expect(partition().log.logEndOffset).toBe(8)
   })
 
   test('what is not replicated in time is REQUEST_TIMED_OUT, and stays', async () => {

@@ -2,6 +2,9 @@
 import type { Cluster } from '../harness/cluster.ts'
 import { sessionKey, ZookeeperConnection, type ServerAddress } from './zookeeper-wire.ts'
 
+/** How often a session is tried to be ended while its broker takes it back. */
+const EXPIRY_TRIES = 5
+
 export interface PartitionView {
   topic: string
   partition: number
@@ -58,25 +61,37 @@ export class ClusterView {
 
   /** Ends the broker's session on the ensemble; the broker learns it as an expiry. False where it has none. */
   async expireSession(brokerId: number): Promise<boolean> {
-    const taken = await this.#takeSession(brokerId)
-    await taken?.close()
-    return taken !== null
+    const owner = await this.#sessionOf(brokerId)
+    if (owner === null) return false
+    for (let triesLeft = EXPIRY_TRIES; ; triesLeft--) {
+      try {
+        const taken = await ZookeeperConnection.open(this.#servers, sessionKey(owner))
+        await taken.close()
+        return true
+      } catch (error) {
+        // The broker took its session back on another server before it was closed; or it was, and nothing said so.
+        if ((await this.#sessionOf(brokerId)) !== owner) return true
+        if (triesLeft === 0) throw error
+      }
+    }
   }
 
   /** The session of a broker that is gone lives on for that time. False where it has none. */
   async prolongSession(brokerId: number, timeoutMs: number): Promise<boolean> {
-    const taken = await this.#takeSession(brokerId, timeoutMs)
-    taken?.destroy()
-    return taken !== null
+    const owner = await this.#sessionOf(brokerId)
+    if (owner === null) return false
+    const open = (): Promise<ZookeeperConnection> =>
+      ZookeeperConnection.open(this.#servers, sessionKey(owner), timeoutMs)
+    // A server that has just lost its leader closes a connection that it has taken.
+    const taken = await open().catch(open)
+    taken.destroy()
+    return true
   }
 
-  async #takeSession(brokerId: number, timeoutMs?: number): Promise<ZookeeperConnection | null> {
+  /** The session that the broker is registered in; null where it is not. */
+  async #sessionOf(brokerId: number): Promise<bigint | null> {
     const znode = await this.#with((connection) => connection.get(`/brokers/ids/${brokerId}`))
-    if (znode === null) return null
-    const open = (): Promise<ZookeeperConnection> =>
-      ZookeeperConnection.open(this.#servers, sessionKey(znode.ephemeralOwner), timeoutMs)
-    // A server that has just lost its leader closes a connection that it has taken.
-    return open().catch(open)
+    return znode?.ephemeralOwner ?? null
   }
 
   /** Reads share a connection. One that was idle may have lost its session: that is tried once more on another. */
