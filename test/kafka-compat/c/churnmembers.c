@@ -16,6 +16,7 @@ typedef struct {
   char command[1024];
   int next[MAX_PARTITIONS]; // the offset after the last one read and not committed; 0: none
   int cooperative;
+  int assigned; // ever
   volatile int closing;
 } member_t;
 
@@ -94,6 +95,7 @@ static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t what, rd_kafk
   int cooperative = member->cooperative;
   rd_kafka_error_t *error = NULL;
   if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    member->assigned = 1;
     if (cooperative) error = rd_kafka_incremental_assign(consumer, list);
     else rd_kafka_assign(consumer, list);
     rd_kafka_topic_partition_list_t *all;
@@ -171,7 +173,8 @@ static void *run(void *opaque) {
   }
   rd_kafka_consumer_close(consumer);
   say(member, "x");
-  rd_kafka_destroy(consumer);
+  // librdkafka before 2.3 aborts when it destroys a cooperative member that never had an assignment (its issue 4312).
+  if (!member->cooperative || member->assigned) rd_kafka_destroy(consumer);
   return NULL;
 }
 

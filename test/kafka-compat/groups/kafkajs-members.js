@@ -16,7 +16,9 @@ const retry = { initialRetryTime: 50, maxRetryTime: 500, retries: 100_000, facto
 class Member {
   #name
   #consumer
-  #committedMs = 0
+  /** What kafkajs gave with the last batch of this generation, for commits of all that was read in it; null: nothing was. */
+  #batch = null
+  #isCommitting = false
   /** Partitions of this generation; null: the group is between two. */
   #owned = null
   #isGenerationTold = false
@@ -45,6 +47,7 @@ class Member {
       retry: { ...retry, restartOnFailure: async () => !this.#isClosed },
     })
     this.#listen(topic)
+    setInterval(() => this.#commit(), COMMIT_EVERY_MS)
     void this.#run(topic)
   }
 
@@ -54,6 +57,7 @@ class Member {
       // Out of the group without a word: it lost what it had.
       if (this.#owned !== null) this.say(`l ${this.#owned.join(',')}`)
       this.#owned = payload.memberAssignment[topic] ?? []
+      this.#batch = null
       this.#isGenerationTold = false
       this.say(`a -1 ${this.#owned.join(',')}`)
     })
@@ -66,6 +70,7 @@ class Member {
     this.#consumer.on(events.CRASH, ({ payload }) => {
       if (this.#owned !== null) this.say(`l ${this.#owned.join(',')}`)
       this.#owned = null
+      this.#batch = null
       if (!payload.restart) this.#again(topic, payload.error)
     })
   }
@@ -73,6 +78,7 @@ class Member {
   #giveBack() {
     if (this.#owned !== null) this.say(`v ${this.#owned.join(',')}`)
     this.#owned = null
+    this.#batch = null
   }
 
   async #run(topic) {
@@ -92,7 +98,7 @@ class Member {
   /** What meets no coordinator kafkajs gives up after some tries, whatever the settings: its user starts it again. */
   #again(topic, error) {
     if (this.#isClosed) return
-    if (!/Coordinator|Connection|Retries/.test(String(error))) return this.say(`f ${String(error)}`)
+    if (!/coordinator|connection|retries/i.test(String(error))) return this.say(`f ${String(error)}`)
     setTimeout(() => this.#run(topic), 200)
   }
 
@@ -104,14 +110,26 @@ class Member {
       this.say(`r ${batch.partition} ${offset} ${String(value)}`)
       resolveOffset(offset)
     }
+    this.#batch = payload
     await heartbeat()
-    if (Date.now() - this.#committedMs < COMMIT_EVERY_MS) return
-    this.#committedMs = Date.now()
-    const offsets = payload.uncommittedOffsets()
-    await payload.commitOffsetsIfNecessary(offsets)
-    const told = offsets.topics.flatMap(({ partitions }) => partitions)
-    if (told.length > 0)
+  }
+
+  /** A commit that fails is made again by the next, whether or not there is more to read: kafkajs alone would wait for a batch. */
+  async #commit() {
+    if (this.#batch === null || this.#isCommitting) return
+    const { isRunning, uncommittedOffsets, commitOffsetsIfNecessary } = this.#batch
+    const offsets = uncommittedOffsets()
+    if (!isRunning() || offsets.topics.length === 0) return
+    this.#isCommitting = true
+    try {
+      // With offsets it is always necessary. Both are of the generation that there is now.
+      await commitOffsetsIfNecessary(offsets)
+      const told = offsets.topics.flatMap(({ partitions }) => partitions)
       this.say(`c ${told.map(({ partition, offset }) => `${partition}:${offset}`).join(',')}`)
+    } catch {
+      // The heartbeats tell the consumer what is wrong.
+    }
+    this.#isCommitting = false
   }
 
   async close() {
