@@ -14,43 +14,50 @@ export interface GroupSpec {
   settings(number: number, instanceId: string | null): string[]
 }
 
-const REBALANCE_MS = 30_000
-
 /** Large groups share a machine that small ones have for themselves. */
 export interface Times {
   readonly sessionMs: number
   readonly heartbeatMs: number
+  readonly rebalanceMs: number
+  /** How long a fetch waits for records: hundreds of members that ask all the time would leave no time for anything else. */
+  readonly fetchMs: number
 }
-export const timesOf = (size: number): Times =>
-  size < 20 ? { sessionMs: 10_000, heartbeatMs: 1_000 } : { sessionMs: 20_000, heartbeatMs: 3_000 }
+export function timesOf(size: number): Times {
+  if (size < 20) return { sessionMs: 10_000, heartbeatMs: 1_000, rebalanceMs: 30_000, fetchMs: 500 }
+  if (size < 100) return { sessionMs: 20_000, heartbeatMs: 3_000, rebalanceMs: 30_000, fetchMs: 1_000 }
+  return { sessionMs: 45_000, heartbeatMs: 5_000, rebalanceMs: 120_000, fetchMs: 5_000 }
+}
 
 const classicTimes = ({ sessionMs, heartbeatMs }: Times): string[] => [
   `session.timeout.ms=${sessionMs}`,
   `heartbeat.interval.ms=${heartbeatMs}`,
 ]
-const pollTime = `max.poll.interval.ms=${REBALANCE_MS}`
+const pollTime = ({ rebalanceMs }: Times): string => `max.poll.interval.ms=${rebalanceMs}`
 const instance = (instanceId: string | null): string[] =>
   instanceId === null ? [] : [`group.instance.id=${instanceId}`]
 const javaClassic = (assignor: string, times: Times): string[] => [
   'group.protocol=classic',
   `partition.assignment.strategy=org.apache.kafka.clients.consumer.${assignor}`,
-  pollTime,
+  pollTime(times),
+  `fetch.max.wait.ms=${times.fetchMs}`,
   ...classicTimes(times),
 ]
-const javaConsumer = (assignor: string): string[] => [
+const javaConsumer = (assignor: string, times: Times): string[] => [
   'group.protocol=consumer',
   `group.remote.assignor=${assignor}`,
-  pollTime,
+  pollTime(times),
+  `fetch.max.wait.ms=${times.fetchMs}`,
 ]
 const rdkafka = (assignor: string, times: Times): string[] => [
   `partition.assignment.strategy=${assignor}`,
-  pollTime,
+  pollTime(times),
+  `fetch.wait.max.ms=${times.fetchMs}`,
   ...classicTimes(times),
 ]
-const kafkajs = ({ sessionMs, heartbeatMs }: Times): string[] => [
+const kafkajs = ({ sessionMs, heartbeatMs, rebalanceMs }: Times): string[] => [
   `session=${sessionMs}`,
   `heartbeat=${heartbeatMs}`,
-  `rebalance=${REBALANCE_MS}`,
+  `rebalance=${rebalanceMs}`,
   'assigner=roundRobin',
 ]
 
@@ -62,16 +69,16 @@ const kinds = {
   'java-range': java((times) => javaClassic('RangeAssignor', times)),
   'java-roundrobin': java((times) => javaClassic('RoundRobinAssignor', times)),
   'java-cooperative': java((times) => javaClassic('CooperativeStickyAssignor', times)),
-  'java-consumer-uniform': java(() => javaConsumer('uniform')),
-  'java-consumer-range': java(() => javaConsumer('range')),
+  'java-consumer-uniform': java((times) => javaConsumer('uniform', times)),
+  'java-consumer-range': java((times) => javaConsumer('range', times)),
   // Of both protocols, all the time: the group goes over to the new one, and back when the last of its members has gone.
   'java-mixed-eager': java((times, number) =>
-    number % 2 === 0 ? javaClassic('RangeAssignor', times) : javaConsumer('uniform'),
+    number % 2 === 0 ? javaClassic('RangeAssignor', times) : javaConsumer('uniform', times),
   ),
   // Of both, too, but never without a member of the new one: a classic group that goes over in the middle of a rebalance gives what
   // cooperative members keep to others; Kafka forgets it just so (ConsumerGroup.fromClassicGroup).
   'java-mixed-cooperative': java((times, _, isStatic) =>
-    isStatic ? javaConsumer('range') : javaClassic('CooperativeStickyAssignor', times),
+    isStatic ? javaConsumer('range', times) : javaClassic('CooperativeStickyAssignor', times),
   ),
   'rdkafka-range': { family: 'rdkafka', canBeStatic: true, of: (times) => rdkafka('range', times) },
   'rdkafka-cooperative': {
