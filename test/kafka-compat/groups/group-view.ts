@@ -72,7 +72,7 @@ export class GroupViewer {
 
 async function consumerView(client: WireClient, groupId: string): Promise<GroupView | null> {
   const request = { groupIds: [groupId], includeAuthorizedOperations: false }
-  const [group] = (await client.request(consumerGroupDescribeApi, 1, request)).groups
+  const [group] = (await client.request(consumerGroupDescribeApi, 0, request)).groups
   if (group.errorCode !== 0) return null
   const members = group.members.map(({ instanceId, clientId, assignment }): [string, number[]] => {
     return [instanceId ?? clientId, assignment.topicPartitions.flatMap(({ partitions }) => partitions)]

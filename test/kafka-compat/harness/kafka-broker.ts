@@ -2,8 +2,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Launch, LaunchRequest } from './launch.ts'
 import { freePort } from './launch.ts'
-import { kafkaJars } from './paths.ts'
+import { kafka39ClassPath, kafkaJars } from './paths.ts'
 import { mustRun } from './processes.ts'
+
+/** Of the tools' version; ODRADEK_COMPAT_KAFKA=3.9: the one that we are like. */
+const jars = (): string =>
+  process.env.ODRADEK_COMPAT_KAFKA === '3.9' ? kafka39ClassPath() : `${kafkaJars}/*`
 
 /** A real Apache Kafka in KRaft mode, one process: a suite that fails against it is a wrong suite. */
 export async function prepareKafka({ port, directory, config }: LaunchRequest): Promise<Launch> {
@@ -27,7 +31,7 @@ export async function prepareKafka({ port, directory, config }: LaunchRequest): 
   const file = join(directory, 'server.properties')
   const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`)
   writeFileSync(file, lines.join(''))
-  const classPath = ['-cp', `${kafkaJars}/*`]
+  const classPath = ['-cp', jars()]
   const format = ['kafka.tools.StorageTool', 'format', '-t', 'MkU3OEVBNTcwNTJENDM2Qg', '-c', file]
   await mustRun('java', [...classPath, ...format])
   return {

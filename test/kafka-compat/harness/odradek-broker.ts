@@ -19,7 +19,7 @@ export function prepareOdradek({ port, directory, config }: LaunchRequest): Laun
   return {
     command: process.execPath,
     args,
-    readyTimeoutMs: 15_000,
+    readyTimeoutMs: 60_000,
     saysReady: (output) => new RegExp(`:${port}\\b`).test(output),
   }
 }
