@@ -123,7 +123,75 @@ describe('offsets of a transaction', () => {
   })
 })
 
+describe('offsets of a transaction that has not ended', () => {
+  const partitions = [{ partitionIndex: 0 }]
+  const removals: [string, (w: World) => unknown][] = [
+    [
+      'OffsetDelete',
+      (w) => w.groups.offsetDelete({ groupId: GROUP, topics: [{ name: 'orders', partitions }] }),
+    ],
+    ['the deletion of the topic', (w) => w.groups.onPartitionsDeleted([{ topic: 'orders', partition: 0 }])],
+  ]
+
+  it.each(removals)('are dropped by %s, those of other partitions are not', (_what, remove) => {
+    const w = world()
+    commitInTransaction(w, { 'orders/0': 5, 'orders/1': 6 })
+    remove(w)
+    expect(stable(w)).toMatchObject({ committedOffset: -1, errorCode: 0 })
+    const later = world({ log: w.log })
+    for (const each of [w, later]) {
+      end(each, false)
+      expect(committed(each)).toEqual({ 'orders/1': 6 })
+    }
+  })
+
+  it.each(removals)('that are committed once more after %s count', (_what, remove) => {
+    const w = world()
+    commit(w, { 'orders/0': 1 })
+    commitInTransaction(w, { 'orders/0': 5 })
+    remove(w)
+    expect(committed(w)).toEqual({})
+    commitInTransaction(w, { 'orders/0': 7 })
+    const later = world({ log: w.log })
+    for (const each of [w, later]) {
+      end(each, false)
+      expect(committed(each)).toEqual({ 'orders/0': 7 })
+    }
+  })
+
+  it('go with their group, also for whoever loads them', () => {
+    const w = world()
+    commitInTransaction(w, { 'orders/0': 5 })
+    expect(w.groups.deleteGroup(GROUP)).toBe(0)
+    const later = world({ log: w.log })
+    for (const each of [w, later]) {
+      end(each, false)
+      expect(committed(each)).toEqual({})
+      expect(each.groups.listGroups([], []).groups).toEqual([])
+    }
+  })
+})
+
 describe('offsets of a transaction on a log that commits later', () => {
+  it('are removed by what came after them, committed or not', async () => {
+    const w = world()
+    w.log.late = true
+    commitInTransaction(w, { 'orders/0': 5, 'clicks/0': 6 })
+    const removed = new Answer(
+      w.groups.offsetDelete({
+        groupId: GROUP,
+        topics: [{ name: 'orders', partitions: [{ partitionIndex: 0 }] }],
+      }),
+    )
+    await w.log.commitNext()
+    expect([stable(w), removed.isWaiting]).toMatchObject([UNSTABLE, true])
+    await w.log.commitNext()
+    expect([stable(w), removed.isWaiting]).toMatchObject([{ committedOffset: -1, errorCode: 0 }, false])
+    end(w, false)
+    await w.log.commitNext()
+    expect(committed(w)).toEqual({ 'clicks/0': 6 })
+  })
+
   it('take effect when the marker is committed, in the order of the log', async () => {
     const w = world()
     w.log.late = true

@@ -121,9 +121,7 @@ function ownTombstones(group: Group): GroupRecord[] {
 
 /** Those for a group that is deleted as a whole. */
 export function allTombstones(group: Group): GroupRecord[] {
-  const records: GroupRecord[] = []
-  for (const [topic, partition] of group.offsets.entries()) {
-    records.push(offsetTombstone(group.groupId, topic, partition))
-  }
+  const offsets = group.partitionsWithCommits()
+  const records = offsets.map(([topic, partition]) => offsetTombstone(group.groupId, topic, partition))
   return [...records, ...ownTombstones(group)]
 }

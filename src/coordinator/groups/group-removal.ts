@@ -113,12 +113,16 @@ export class GroupRemoval {
     }
   }
 
-  /** Removes those of the offsets that are there, and the group if it is empty after that. */
+  /**
+   * Removes those of the offsets that are there, and the group if it is empty after that. Those of open transactions are there,
+   * and those whose records are still on their way into the log.
+   */
   #removeOffsets(partition: GroupPartition, group: Group, offsets: readonly TopicPartition[]): Later<number> {
     const present = new Set<string>()
     const doomed = offsets.filter(({ topic, partition: index }) => {
       const id = `${index} ${topic}`
-      if (present.has(id) || group.offsets.get(topic, index) === undefined) return false
+      const isThere = group.offsets.get(topic, index) !== undefined || group.hasPendingCommit(topic, index)
+      if (present.has(id) || !isThere) return false
       present.add(id)
       return true
     })

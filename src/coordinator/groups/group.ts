@@ -136,6 +136,24 @@ export class Group {
     return this.offsets.size > 0 || this.pendingCommits.size > 0 || this.transactionalOffsets.size > 0
   }
 
+  /** One is on its way, or of a transaction that has not ended. */
+  hasPendingCommit(topic: string, partition: number): boolean {
+    if (this.pendingCommits.get(topic, partition) !== undefined) return true
+    for (const offsets of this.transactionalOffsets.values()) {
+      if (offsets.get(topic, partition) !== undefined) return true
+    }
+    return false
+  }
+
+  /** Every partition that something is committed for, be it only in a transaction that has not ended. */
+  partitionsWithCommits(): [topic: string, partition: number][] {
+    const all = new PartitionMap<true>()
+    for (const offsets of [this.offsets, this.pendingCommits, ...this.transactionalOffsets.values()]) {
+      for (const [topic, partition] of offsets.entries()) all.set(topic, partition, true)
+    }
+    return [...all.entries()].map(([topic, partition]) => [topic, partition])
+  }
+
   /** Nothing in it, nobody about to come: it may be forgotten. */
   get isVacant(): boolean {
     if (this.state !== 'Empty' || this.recorded !== null || this.writesInFlight > 0) return false

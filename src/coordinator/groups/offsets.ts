@@ -99,7 +99,7 @@ export function fetchOffset(
   partition: number,
   requireStable: boolean,
 ): FetchedOffset {
-  const unstable = requireStable && group !== undefined && hasPendingCommit(group, topic, partition)
+  const unstable = requireStable && group?.hasPendingCommit(topic, partition) === true
   const committed = unstable ? undefined : group?.offsets.get(topic, partition)
   return {
     partitionIndex: partition,
@@ -110,14 +110,6 @@ export function fetchOffset(
   }
 }
 
-function hasPendingCommit(group: Group, topic: string, partition: number): boolean {
-  if (group.pendingCommits.get(topic, partition) !== undefined) return true
-  for (const offsets of group.transactionalOffsets.values()) {
-    if (offsets.get(topic, partition) !== undefined) return true
-  }
-  return false
-}
-
 /** Topic and partition of every offset that has outlived its retention. */
 export function expiredOffsets(group: Group, wallMs: number, retentionMs: number): [string, number][] {
   const baseMs = expiryBase(group)
@@ -125,7 +117,7 @@ export function expiredOffsets(group: Group, wallMs: number, retentionMs: number
   const keeps = keptTopics(group)
   const expired: [string, number][] = []
   for (const [topic, partition, offset] of group.offsets.entries()) {
-    if (keeps(topic) || hasPendingCommit(group, topic, partition)) continue
+    if (keeps(topic) || group.hasPendingCommit(topic, partition)) continue
     const { expireTimestampMs } = offset
     const isExpired =
       expireTimestampMs === -1 ? wallMs - baseMs(offset) >= retentionMs : wallMs >= expireTimestampMs

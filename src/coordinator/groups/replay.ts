@@ -53,10 +53,20 @@ export function replay(
   }
   if (isConsumerRecord(record)) return replayConsumerRecord(partition, record)
   const { groupId, topic, partition: index, value } = record
-  if (value === null && !partition.groups.has(groupId)) return
-  const offsets = offsetsOf(partition, groupId, producerId)
-  if (value === null) offsets.delete(topic, index)
-  else putIfNewer(offsets, topic, index, committedOffset(value, recordOffset))
+  if (value === null) return removeOffset(partition.groups.get(groupId), topic, index, producerId)
+  putIfNewer(offsetsOf(partition, groupId, producerId), topic, index, committedOffset(value, recordOffset))
+}
+
+/**
+ * What open transactions have committed before goes too, as in Kafka 4.1, for the cleaner keeps nothing else of the partition
+ * than the tombstone. (3.9 drops that only where the tombstone is written: whoever loads it afterwards has it again.)
+ */
+function removeOffset(group: Group | undefined, topic: string, index: number, producerId: number): void {
+  if (group === undefined) return
+  if (producerId !== NOT_TRANSACTIONAL)
+    return void group.transactionalOffsets.get(producerId)?.delete(topic, index)
+  group.offsets.delete(topic, index)
+  for (const offsets of group.transactionalOffsets.values()) offsets.delete(topic, index)
 }
 
 /** As `replay` of an offset, for one that has been read already. */
