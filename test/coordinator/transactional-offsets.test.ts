@@ -280,6 +280,18 @@ describe('who may commit in a transaction', () => {
     expect(stable(w)).toMatchObject({ errorCode: 0 })
   })
 
+  it.each([
+    [4, ErrorCode.UNKNOWN_MEMBER_ID],
+    [5, ErrorCode.ILLEGAL_GENERATION],
+  ])('not a generation of a group that is not there: in version %i it hears %i', (version, told) => {
+    const w = world()
+    const nobody = { version, memberId: 'nobody', generationId: 0 }
+    expect(errorsOf(commitInTransaction(w, { 'orders/0': 5 }, nobody))).toEqual([told])
+    expect(w.groups.listGroups([], []).groups).toEqual([])
+    commit(w, { 'orders/0': 1 })
+    expect(errorsOf(commitInTransaction(w, { 'orders/0': 5 }, nobody))).toEqual([ErrorCode.UNKNOWN_MEMBER_ID])
+  })
+
   it('for topics that exist: others are told so alone', () => {
     const w = world()
     expect(errorsOf(commitInTransaction(w, { 'orders/0': 5, 'nothing/0': 1 }))).toEqual([

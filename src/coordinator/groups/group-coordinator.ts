@@ -331,6 +331,9 @@ export class GroupCoordinator {
       if (refused !== ErrorCode.NONE) return commitStoreError(refused)
       const partition = this.#partitionOf(groupId)
       if (typeof partition === 'number') return partition
+      // As of OffsetCommit; before version 5, as in Kafka 3.9, it is the member who is unknown.
+      const isOld = caller.apiVersion >= 5 && request.generationId >= 0 && !partition.groups.has(groupId)
+      if (isOld) return ErrorCode.ILLEGAL_GENERATION
       const group = this.#runtime.groupFor(partition, groupId)
       if (group === undefined) return ErrorCode.COORDINATOR_NOT_AVAILABLE
       const again = (): Later<number> => this.#commitInTransaction(request, caller, tasks)

@@ -360,16 +360,30 @@ test('what is wrong', async () => {
   await both('offsets of no id', (side) => side.commit({ ...from, id: '' }, 'readers', 1))
 })
 
-// With the random requests.
-test.each(seeds.slice(0, 1))('a member that is none', async () => {
+test('a member that is none, of a group that is not there, and of one that is', async () => {
   const id = 'member'
   const from = { id, ...(await both('init', (side) => side.init(id))) }
-  // Of a group that is not there ours says as Kafka 3.9: UNKNOWN_MEMBER_ID.
+  const wrong: Record<string, object> = {
+    'a member and a generation': { memberId: 'who', generationId: 3 },
+    'a generation alone': { generationId: 3 },
+    'generation 0': { generationId: 0 },
+    'an instance and a generation': { groupInstanceId: 'who', memberId: 'who', generationId: 3 },
+  }
+  for (const [what, more] of Object.entries(wrong)) {
+    await both(`${what} of no group`, (side) => side.commit(from, 'none', 1, more))
+  }
   await both('offsets', (side) => side.commit(from, 'readers', 1))
-  const member = { memberId: 'who', generationId: 3 }
-  await both('offsets of a member that is none', (side) => side.commit(from, 'readers', 1, member))
-  const unnamed = { generationId: 3 }
-  await both('offsets of a generation that is none', (side) => side.commit(from, 'readers', 1, unnamed))
+  for (const [what, more] of Object.entries(wrong)) {
+    await both(what, (side) => side.commit(from, 'readers', 1, more))
+  }
+  const alone: Record<string, object> = {
+    'a member alone': { memberId: 'who' },
+    'an instance alone': { groupInstanceId: 'who', memberId: 'who' },
+  }
+  for (const [what, more] of Object.entries(alone)) {
+    await both(`${what} of no group`, (side) => side.commit(from, `none, ${what}`, 1, more))
+    await both(what, (side) => side.commit(from, 'readers', 1, more))
+  }
   await both('state after all', (side) => side.describe(id))
 })
 
