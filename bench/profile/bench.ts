@@ -1,7 +1,7 @@
 /**
  * Where Odradek's CPU goes: src bundled as the build does, under `node --cpu-prof` and rdperf's load, the functions with the most self
  * time printed. For a look, not for a record: sampling itself costs. --mode produce|consume|replicate --size 100|1000
- * or --mode classic|consumer|commits|load (groups.ts) --members N
+ * or --mode classic|consumer|commits|load (groups.ts) --members N --partitions N (of each commit)
  * --codec none|lz4 --seconds-worth N (about so much load) --top N. `replicate` is acks=all into three brokers, of which the
  * first leads all: --partitions N
  */
@@ -61,7 +61,7 @@ async function profileBroker(): Promise<void> {
   if (mode === 'load') await loadingDirectory(dataDirectory)
   const settings = mode === 'load' ? ['offsets.topic.num.partitions=1'] : []
   const broker = await startOdradek(dataDirectory, nodeArgs, settings)
-  if (isOfGroups(mode)) await driveGroups(broker, mode, Number(values.members))
+  if (isOfGroups(mode)) await driveGroups(broker, mode, { members: Number(values.members), partitions })
   else await drive(broker)
   await broker.stop()
 }

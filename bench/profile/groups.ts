@@ -21,7 +21,12 @@ export async function loadingDirectory(directory: string): Promise<void> {
   await placeLog(() => startOdradek(directory, undefined, loadingSettings), directory, source)
 }
 
-export async function driveGroups(broker: Broker, mode: Mode, members: number): Promise<void> {
+/** `partitions`: of each commit. */
+export async function driveGroups(
+  broker: Broker,
+  mode: Mode,
+  { members, partitions }: { readonly members: number; readonly partitions: number },
+): Promise<void> {
   const { port } = broker
   if (mode === 'load') return untilAnswered(broker, LOG)
   const topic = 'profiled'
@@ -31,7 +36,7 @@ export async function driveGroups(broker: Broker, mode: Mode, members: number): 
     await untilCoordinated(wire, groupId)
   })
   if (mode === 'commits') {
-    const load = { port, groupId, topic, partitions: 1, connections: 8, warmUpMs: 500, measureMs: 4000 }
+    const load = { port, groupId, topic, partitions, connections: 8, warmUpMs: 500, measureMs: 4000 }
     console.log(await commitLoad(load))
   } else {
     const shape = { groupId, topic, partitions: 2 * members, heartbeatMs: Math.max(1, members / 10) }

@@ -21,20 +21,14 @@ interface Target {
 export interface CommittedWrite extends Target {
   readonly records: readonly { readonly key: Buffer; readonly value: Buffer | null }[]
   readonly timestampMs: number
-  /** Of a producer's transaction. */
-  readonly producer?: { readonly producerId: number; readonly producerEpoch: number }
 }
 
 /** Appends the records as one batch: see `appendCommitted`. */
 export function writeCommitted(log: CoordinatorLog, write: CommittedWrite): Later<number> {
-  const { timestampMs, producer } = write
+  const { timestampMs } = write
   const records = write.records.map(({ key, value }) => ({ timestampMs, key, value }))
-  const input = producer === undefined ? { records } : { records, ...producer, ...IN_TRANSACTION }
-  return appendCommitted(log, batch.buildBatch(input), write)
+  return appendCommitted(log, batch.buildBatch({ records }), write)
 }
-
-/** Kafka's coordinators number no records, but begin at 0. */
-const IN_TRANSACTION = { transactional: true, baseSequence: 0 } as const
 
 /**
  * Appends a batch and applies it once it is committed. Gives the log's error code, at once where the log commits at once, or

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import {
+  Answer,
   GROUP,
   commit,
   commitErrors,
@@ -195,6 +196,19 @@ describe('OffsetCommit', () => {
       expect(committed(w)).toEqual({ 'orders/0': 1 })
     },
   )
+})
+
+describe('more commits than any log takes in a batch, for the length of the name in each', () => {
+  it('are not even offered to it, and leave no group', () => {
+    const w = world()
+    const groupId = 'g'.repeat(32767)
+    const request = commitRequest({ 'orders/0': 1 }, { groupId })
+    request.topics[0].partitions = Array(4100).fill(request.topics[0].partitions[0])
+    const answer = new Answer(w.groups.offsetCommit(request)).now
+    expect(commitErrors(answer)).toEqual({ 'orders/0': ErrorCode.INVALID_COMMIT_OFFSET_SIZE })
+    expect(w.log.records()).toEqual([])
+    expect(w.groups.listGroups([], []).groups).toEqual([])
+  })
 })
 
 describe('an offset that is written and not committed yet', () => {

@@ -17,7 +17,6 @@ import type { SyncGroupRequest, SyncGroupResponse } from '../../protocol/message
 import { CoordinatorTopic } from '../coordinator-topic.ts'
 import { andThen } from '../later.ts'
 import type { Later } from '../later.ts'
-import type { GroupCoordinatorConfig } from './config.ts'
 import { ClassicRequests } from './consumer/classic-requests.ts'
 import { ConsumerGroups } from './consumer/consumer-groups.ts'
 import { describeConsumerGroup, describeMissingConsumerGroup } from './consumer/describe.ts'
@@ -28,46 +27,23 @@ import type { GroupDescription, ListedGroup } from './group-admin.ts'
 import { GroupRemoval } from './group-removal.ts'
 import type { TopicPartition } from './group-removal.ts'
 import { GroupRuntime, OFFSETS_TOPIC } from './group-runtime.ts'
-import type { CommittingProducer, GroupRuntimeParts } from './group-runtime.ts'
+import type { GroupRuntimeParts } from './group-runtime.ts'
 import { heartbeat } from './heartbeat.ts'
 import { joinGroup } from './join-group.ts'
 import { leaveGroup } from './leave-group.ts'
 import type { LeavingMember } from './leave-group.ts'
-import {
-  checkOffsetCommit,
-  checkOffsetFetch,
-  checkTxnOffsetCommit,
-  fetchOffset,
-  offsetRecord,
-} from './offsets.ts'
-import type { FetchedOffset, FetchingMember, OffsetToCommit } from './offsets.ts'
+import { OffsetCommits } from './offset-commits.ts'
+import type { OffsetCommitsParts } from './offset-commits.ts'
+import { checkOffsetFetch, fetchOffset } from './offsets.ts'
+import type { FetchedOffset, FetchingMember } from './offsets.ts'
 import { failedJoin, failedSync } from './rebalance.ts'
-import type { GroupRecord } from './records.ts'
 import type { GroupPartition } from './replay.ts'
 import { Reply } from './reply.ts'
-import { commitStoreError } from './store-errors.ts'
 import { syncGroup } from './sync-group.ts'
 import type { JoinResult, SyncResult } from './turn.ts'
 
-export interface GroupCoordinatorParts extends GroupRuntimeParts {
-  readonly config: GroupCoordinatorConfig
-  readonly metadata: {
-    /** undefined for a topic that does not exist. */
-    partitionCount(topic: string): number | undefined
-  }
-  /**
-   * Whether the producer's transaction includes a partition of `__consumer_offsets`: an error code, and what an append to it
-   * needs (AppendWishes.guard). `apiVersion`: of TxnOffsetCommit, which from 4 on knows TRANSACTION_ABORTABLE.
-   */
-  verifyTransaction(
-    partition: number,
-    transaction: {
-      readonly transactionalId: string
-      readonly producerId: number
-      readonly producerEpoch: number
-    },
-    apiVersion: number,
-  ): Later<{ readonly error: number; readonly guard: CommittingProducer['guard'] }>
+export interface GroupCoordinatorParts
+  extends GroupRuntimeParts, Pick<OffsetCommitsParts, 'metadata' | 'verifyTransaction'> {
   readonly topics: GroupTopics
 }
 
@@ -86,6 +62,7 @@ export class GroupCoordinator {
   readonly consumers: ConsumerGroups
   readonly #classic: ClassicRequests
   readonly #removal: GroupRemoval
+  readonly #commits: OffsetCommits
   #running = false
 
   constructor(parts: GroupCoordinatorParts) {
@@ -95,13 +72,9 @@ export class GroupCoordinator {
     const partitionOf = (groupId: string): GroupPartition | number => this.#partitionOf(groupId)
     this.consumers = new ConsumerGroups({ ...parts, runtime, partitionOf })
     const anyPartitionOf = (groupId: string): GroupPartition | number => this.#partitionOf(groupId, true)
-    this.#removal = new GroupRemoval({
-      ...parts,
-      runtime,
-      consumers: this.consumers,
-      partitionOf,
-      anyPartitionOf,
-    })
+    const shared = { ...parts, runtime, consumers: this.consumers, partitionOf, anyPartitionOf }
+    this.#removal = new GroupRemoval(shared)
+    this.#commits = new OffsetCommits(shared)
     this.#classic = new ClassicRequests(this.consumers)
     const configuredPartitions = parts.config.offsetsTopicPartitions
     this.#topic = new CoordinatorTopic({ ...parts, name: OFFSETS_TOPIC, configuredPartitions })
@@ -262,120 +235,12 @@ export class GroupCoordinator {
 
   /** Members of consumer groups need version 9. */
   offsetCommit(request: OffsetCommitRequest, apiVersion = 9): Later<OffsetCommitResponse> {
-    return this.#commitAll(request.topics, (tasks) => this.#commit(request, apiVersion, tasks))
+    return this.#commits.commit(request, apiVersion)
   }
 
   /** Offsets of a producer's transaction: they count when it is committed (KIP-98). */
   txnOffsetCommit(request: TxnOffsetCommitRequest, caller: Caller): Later<TxnOffsetCommitResponse> {
-    return this.#commitAll(request.topics, (tasks) => this.#commitInTransaction(request, caller, tasks))
-  }
-
-  /** `commit` gives the error for all offsets of partitions that exist. */
-  #commitAll(
-    topics: readonly { readonly name: string; readonly partitions: readonly OffsetToCommit[] }[],
-    commit: (tasks: readonly CommitTask[]) => Later<number>,
-  ): Later<{ topics: { name: string; partitions: CommitAnswer[] }[] }> {
-    const accepted: CommitTask[] = []
-    const answered = topics.map(({ name, partitions }) => {
-      const count = this.#parts.metadata.partitionCount(name) ?? 0
-      const answers = partitions.map((offset) => {
-        const { partitionIndex } = offset
-        const exists = partitionIndex >= 0 && partitionIndex < count
-        const answer = {
-          partitionIndex,
-          errorCode: exists ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-        }
-        if (exists) accepted.push({ topic: name, offset, answer })
-        return answer
-      })
-      return { name, partitions: answers }
-    })
-    const outcome = accepted.length === 0 ? ErrorCode.NONE : commit(accepted)
-    return andThen(outcome, (error) => {
-      for (const { answer } of accepted) if (answer.errorCode === ErrorCode.NONE) answer.errorCode = error
-      return { topics: answered }
-    })
-  }
-
-  /** The error for all of them; what is wrong with one alone is put into its answer. */
-  #commit(request: OffsetCommitRequest, apiVersion: number, tasks: readonly CommitTask[]): Later<number> {
-    const partition = this.#partitionOf(request.groupId, true)
-    if (typeof partition === 'number') return partition
-    const { groupId, retentionTimeMs: retentionMs, generationIdOrMemberEpoch: generationId } = request
-    // A generation of a group that is not there is an old one.
-    if (generationId >= 0 && !partition.groups.has(groupId)) return ErrorCode.ILLEGAL_GENERATION
-    const group = this.#runtime.groupFor(partition, groupId)
-    if (group === undefined) return ErrorCode.COORDINATOR_NOT_AVAILABLE
-    const again = (): Later<number> => this.#commit(request, apiVersion, tasks)
-    const queued = this.consumers.afterStoring(group, again, (error) => error)
-    if (queued !== null) return queued
-    const { memberId, groupInstanceId } = request
-    const { nowMs } = this.#runtime
-    const committer = { memberId, groupInstanceId, generationId, apiVersion }
-    const error = checkOffsetCommit(group, committer, nowMs)
-    if (error !== ErrorCode.NONE) return error
-    return this.#store(partition, group, this.#offsetRecords(groupId, tasks, retentionMs))
-  }
-
-  /** As `#commit`. The first time, the transaction's coordinator is asked whether it knows (KIP-890). */
-  #commitInTransaction(
-    request: TxnOffsetCommitRequest,
-    caller: Caller,
-    tasks: readonly CommitTask[],
-  ): Later<number> {
-    const { groupId, producerId, producerEpoch } = request
-    const asked = this.#partitionOf(groupId)
-    if (typeof asked === 'number') return asked
-    const verified = this.#parts.verifyTransaction(asked.index, request, caller.apiVersion)
-    return andThen(verified, ({ error: refused, guard }) => {
-      if (refused !== ErrorCode.NONE) return commitStoreError(refused)
-      const partition = this.#partitionOf(groupId)
-      if (typeof partition === 'number') return partition
-      // As of OffsetCommit; before version 5, as in Kafka 3.9, it is the member who is unknown.
-      const isOld = caller.apiVersion >= 5 && request.generationId >= 0 && !partition.groups.has(groupId)
-      if (isOld) return ErrorCode.ILLEGAL_GENERATION
-      const group = this.#runtime.groupFor(partition, groupId)
-      if (group === undefined) return ErrorCode.COORDINATOR_NOT_AVAILABLE
-      const again = (): Later<number> => this.#commitInTransaction(request, caller, tasks)
-      const queued = this.consumers.afterStoring(group, again, (code) => code)
-      if (queued !== null) return queued
-      const error = checkTxnOffsetCommit(group, request)
-      if (error !== ErrorCode.NONE) {
-        this.#runtime.settle(partition, group)
-        return error
-      }
-      const records = this.#offsetRecords(groupId, tasks, NO_RETENTION)
-      return this.#store(partition, group, records, { producerId, producerEpoch, guard })
-    })
-  }
-
-  #offsetRecords(groupId: string, tasks: readonly CommitTask[], retentionMs: number): GroupRecord[] {
-    const { wallMs } = this.#runtime
-    const records: GroupRecord[] = []
-    for (const { topic, offset, answer } of tasks) {
-      if ((offset.committedMetadata?.length ?? 0) > this.#parts.config.offsetMetadataMaxBytes) {
-        answer.errorCode = ErrorCode.OFFSET_METADATA_TOO_LARGE
-      } else {
-        records.push(offsetRecord(groupId, topic, offset, { wallMs, retentionMs }))
-      }
-    }
-    return records
-  }
-
-  #store(
-    partition: GroupPartition,
-    group: Group,
-    records: readonly GroupRecord[],
-    producer?: CommittingProducer,
-  ): Later<number> {
-    const outcome =
-      records.length === 0
-        ? ErrorCode.NONE
-        : this.#runtime.write(partition, group, records, this.#runtime.wallMs, producer)
-    return andThen(outcome, (failure) => {
-      this.#runtime.settle(partition, group)
-      return commitStoreError(failure)
-    })
+    return this.#commits.commitInTransaction(request, caller.apiVersion)
   }
 
   /**
@@ -469,19 +334,6 @@ export class GroupCoordinator {
     if (!this.#running) return ErrorCode.COORDINATOR_NOT_AVAILABLE
     return this.#runtime.partitions.activeOrError(this.partitionFor(groupId))
   }
-}
-
-const NO_RETENTION = -1
-
-interface CommitAnswer {
-  readonly partitionIndex: number
-  errorCode: number
-}
-
-interface CommitTask {
-  readonly topic: string
-  readonly offset: OffsetToCommit
-  readonly answer: CommitAnswer
 }
 
 /** Before version 7 the protocol name cannot be null. */

@@ -11,11 +11,12 @@ import { CoordinatedPartitions } from '../coordinated-partitions.ts'
 import type { AppendWishes, CoordinatorLog } from '../coordinator-log.ts'
 import type { Later } from '../later.ts'
 import { appendCommitted, writeCommitted } from '../write-committed.ts'
+import { commitBatch } from './commit-batch.ts'
 import { CommitScan } from './commit-scan.ts'
 import type { GroupCoordinatorConfig } from './config.ts'
 import { restoreDeadlines } from './consumer/leave.ts'
 import { isConsumerRecord } from './consumer/records.ts'
-import type { Group } from './group.ts'
+import type { Commit, Group } from './group.ts'
 import { GroupTimers } from './group-timers.ts'
 import { expireDeadlines, killGroup, prepareRebalance } from './rebalance.ts'
 import { decodeRecord, encodeRecord } from './records.ts'
@@ -25,6 +26,7 @@ import {
   NOT_TRANSACTIONAL,
   replay,
   replayCommit,
+  replayCommits,
   replayMarker,
   restoreLiveState,
 } from './replay.ts'
@@ -123,34 +125,46 @@ export class GroupRuntime {
 
   /**
    * Appends records and replays them once they are committed. Gives the log's error code, at once where the log commits at
-   * once. Until then the offsets in it count as pending; those of a producer's transaction, until that has ended.
+   * once.
    */
   write(
     partition: GroupPartition,
     group: Group,
     records: readonly GroupRecord[],
     wallMs: number,
-    producer?: CommittingProducer,
   ): Later<number> {
     const outcome = writeCommitted(this.#parts.log, {
       ...this.#target(partition),
       records: records.map(encodeRecord),
       timestampMs: wallMs,
-      producer,
-      wishes: producer,
       // Of a consumer group each record tells a part: none of them may be missing here that is in the log.
       appliesUnsure: records.some(isConsumerRecord),
       apply: (baseOffset) => {
-        for (let i = 0; i < records.length; i++)
-          replay(partition, records[i], baseOffset + i, producer?.producerId)
+        for (let i = 0; i < records.length; i++) replay(partition, records[i], baseOffset + i)
       },
     })
-    if (typeof outcome === 'number') return outcome
-    countInFlight(group, records, 1)
-    return outcome.then((error) => {
-      countInFlight(group, records, -1)
-      return error
+    return untilCommitted(outcome, (change) => countInFlight(group, records, change))
+  }
+
+  /**
+   * As `write`, of what a request commits, one partition at least. Until it is committed it counts as pending; what is of a
+   * producer's transaction, until that has ended.
+   */
+  commit(
+    partition: GroupPartition,
+    group: Group,
+    commits: readonly Commit[],
+    producer?: CommittingProducer,
+  ): Later<number> {
+    const { groupId } = group
+    const bytes = commitBatch(groupId, commits, this.wallMs, producer)
+    if (bytes === null) return ErrorCode.MESSAGE_TOO_LARGE
+    const outcome = appendCommitted(this.#parts.log, bytes, {
+      ...this.#target(partition),
+      wishes: producer,
+      apply: (baseOffset) => replayCommits(partition, groupId, commits, baseOffset, producer?.producerId),
     })
+    return untilCommitted(outcome, (change) => countPending(group, commits, change))
   }
 
   /**
@@ -261,12 +275,24 @@ export class GroupRuntime {
   }
 }
 
+/** What is counted is under way until the outcome is known, unless that is there at once. */
+function untilCommitted(outcome: Later<number>, count: (change: 1 | -1) => void): Later<number> {
+  if (typeof outcome === 'number') return outcome
+  count(1)
+  return outcome.then((error) => {
+    count(-1)
+    return error
+  })
+}
+
 function countInFlight(group: Group, records: readonly GroupRecord[], change: 1 | -1): void {
   group.writesInFlight += change
-  for (const record of records) {
-    if (record.type === 'group') group.groupWritesInFlight += change
-    if (record.type !== 'offset' || record.value === null) continue
-    const { topic, partition } = record
+  for (const { type } of records) if (type === 'group') group.groupWritesInFlight += change
+}
+
+function countPending(group: Group, commits: readonly Commit[], change: 1 | -1): void {
+  group.writesInFlight += change
+  for (const { topic, partition } of commits) {
     const count = (group.pendingCommits.get(topic, partition) ?? 0) + change
     if (count === 0) group.pendingCommits.delete(topic, partition)
     else group.pendingCommits.set(topic, partition, count)

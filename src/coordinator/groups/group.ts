@@ -55,8 +55,17 @@ export interface CommittedOffset {
   readonly commitTimestampMs: number
   /** -1 unless the commit carried an explicit retention (OffsetCommit 2 to 4). */
   readonly expireTimestampMs: number
-  /** Where the commit stands in the log: the newest one counts. */
-  readonly recordOffset: number
+  /** Where the commit stands in the log: the newest one counts. Not known before it is appended. */
+  recordOffset: number
+}
+
+export const NOT_APPENDED = -1
+
+/** What a request commits of one partition. */
+export interface Commit {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: CommittedOffset
 }
 
 export interface Rebalance {

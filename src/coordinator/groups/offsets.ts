@@ -2,11 +2,11 @@
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import { CONSUMER_PROTOCOL_TYPE } from './config.ts'
 import { checkConsumerCommit, checkConsumerFetch, checkConsumerTxnCommit } from './consumer/describe.ts'
+import { NOT_APPENDED } from './group.ts'
 import type { CommittedOffset, Group } from './group.ts'
 import { checkMemberOfGeneration } from './member-checks.ts'
 import type { MemberOfGeneration } from './member-checks.ts'
 import { renewSession } from './rebalance.ts'
-import type { GroupRecord } from './records.ts'
 
 /** May these offsets be committed? A member that may has shown that it lives. */
 export function checkOffsetCommit(
@@ -48,26 +48,21 @@ export interface OffsetToCommit {
   readonly committedMetadata: string | null
 }
 
-/** `retentionMs` is -1 unless the request carries its own (OffsetCommit 2 to 4). */
-export function offsetRecord(
-  groupId: string,
-  topic: string,
+export const NO_RETENTION = -1
+
+/** `retentionMs`: of the request's own (OffsetCommit 2 to 4). */
+export function committing(
   offset: OffsetToCommit,
-  { wallMs, retentionMs }: { wallMs: number; retentionMs: number },
-): GroupRecord {
-  const expires = retentionMs !== -1
+  { wallMs, retentionMs }: { readonly wallMs: number; readonly retentionMs: number },
+): CommittedOffset {
+  const expires = retentionMs !== NO_RETENTION
   return {
-    type: 'offset',
-    groupId,
-    topic,
-    partition: offset.partitionIndex,
-    value: {
-      offset: offset.committedOffset,
-      leaderEpoch: expires ? -1 : offset.committedLeaderEpoch,
-      metadata: offset.committedMetadata ?? '',
-      commitTimestamp: (offset.commitTimestamp ?? -1) === -1 ? wallMs : offset.commitTimestamp!,
-      expireTimestamp: expires ? wallMs + retentionMs : -1,
-    },
+    offset: offset.committedOffset,
+    leaderEpoch: expires ? -1 : offset.committedLeaderEpoch,
+    metadata: offset.committedMetadata ?? '',
+    commitTimestampMs: (offset.commitTimestamp ?? -1) === -1 ? wallMs : offset.commitTimestamp!,
+    expireTimestampMs: expires ? wallMs + retentionMs : -1,
+    recordOffset: NOT_APPENDED,
   }
 }
 

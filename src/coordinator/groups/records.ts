@@ -66,9 +66,9 @@ const groupMetadataKey = versioned(groupMetadataKeySchema)
 const groupMetadataValue = versioned(groupMetadataValueSchema)
 
 const OFFSET_KEY_VERSION = 1
-const OFFSET_VALUE_VERSION = 3
+export const OFFSET_VALUE_VERSION = 3
 /** The only one that carries an expire timestamp. */
-const EXPIRING_OFFSET_VALUE_VERSION = 1
+export const EXPIRING_OFFSET_VALUE_VERSION = 1
 const GROUP_KEY_VERSION = 2
 const GROUP_VALUE_VERSION = 3
 
@@ -89,8 +89,8 @@ export type GroupRecord =
 
 export function encodeRecord(record: GroupRecord): { key: Buffer; value: Buffer | null } {
   if (record.type === 'offset') {
-    const { groupId: group, topic, partition, value } = record
-    const key = offsetCommitKey.encode(OFFSET_KEY_VERSION, { group, topic, partition })
+    const { groupId, topic, partition, value } = record
+    const key = offsetKey(groupId, topic, partition)
     if (value === null) return { key, value: null }
     const version = value.expireTimestamp === -1 ? OFFSET_VALUE_VERSION : EXPIRING_OFFSET_VALUE_VERSION
     return { key, value: offsetCommitValue.encode(version, value) }
@@ -98,6 +98,10 @@ export function encodeRecord(record: GroupRecord): { key: Buffer; value: Buffer 
   if (isConsumerRecord(record)) return encodeConsumerRecord(record)
   const key = groupMetadataKey.encode(GROUP_KEY_VERSION, { group: record.groupId })
   return { key, value: record.value && groupMetadataValue.encode(GROUP_VALUE_VERSION, record.value) }
+}
+
+export function offsetKey(group: string, topic: string, partition: number): Buffer {
+  return offsetCommitKey.encode(OFFSET_KEY_VERSION, { group, topic, partition })
 }
 
 /** null for a record of a kind that is not known here. Throws MalformedMessageError. */

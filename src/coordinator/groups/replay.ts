@@ -6,7 +6,7 @@ import { ConsumerGroup } from './consumer/consumer-group.ts'
 import { isConsumerRecord } from './consumer/records.ts'
 import type { ConsumerRecord } from './consumer/records.ts'
 import { Group } from './group.ts'
-import type { CommittedOffset, Member } from './group.ts'
+import type { Commit, CommittedOffset, Member } from './group.ts'
 import { PartitionMap } from './partition-map.ts'
 import { committedOffset } from './records.ts'
 import type { GroupMetadataValue, GroupRecord } from './records.ts'
@@ -67,6 +67,22 @@ function removeOffset(group: Group | undefined, topic: string, index: number, pr
     return void group.transactionalOffsets.get(producerId)?.delete(topic, index)
   group.offsets.delete(topic, index)
   for (const offsets of group.transactionalOffsets.values()) offsets.delete(topic, index)
+}
+
+/** As `replay` of each, for what a group has just committed. */
+export function replayCommits(
+  partition: GroupPartition,
+  groupId: string,
+  commits: readonly Commit[],
+  baseOffset: number,
+  producerId = NOT_TRANSACTIONAL,
+): void {
+  const offsets = offsetsOf(partition, groupId, producerId)
+  let recordOffset = baseOffset
+  for (const { topic, partition: index, offset } of commits) {
+    offset.recordOffset = recordOffset++
+    putIfNewer(offsets, topic, index, offset)
+  }
 }
 
 /** As `replay` of an offset, for one that has been read already. */
