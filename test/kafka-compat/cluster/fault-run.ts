@@ -30,8 +30,12 @@ export interface FaultTally {
   unexpectedEnds: string[]
 }
 
-/** Longest time that a producer may take to get on after all faults have ended. */
-const RECOVERY_LIMIT_MS = 90_000
+/**
+ * Longest time that a producer may take to get on after all faults have ended. kafkajs keeps a connection whose requests
+ * were not answered in time; TCP, which doubles its waits while a cut lasts, is silent on it for another 50 s when one of a
+ * minute has ended.
+ */
+const RECOVERY_LIMIT_MS = 150_000
 
 export class FaultRun {
   readonly tally: FaultTally = {

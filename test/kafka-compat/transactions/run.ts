@@ -192,6 +192,21 @@ function figuresOf(
   }
 }
 
+/** As long as more has come within the limit: a backlog takes the longer, the busier the machine is. */
+async function whileMoreCame(
+  what: string,
+  isDone: () => boolean,
+  count: () => number,
+  limitMs: number,
+): Promise<void> {
+  for (let before = -1; count() > before;) {
+    before = count()
+    const isOver = await eventually(what, isDone, limitMs).catch(() => false)
+    if (isOver) return
+  }
+  throw new Error(`${what}: no more came within ${limitMs} ms`)
+}
+
 /** Groups are given time to read and transform all; what they have not then is the checker's affair. */
 async function untilDrained(
   cluster: Brokers,
@@ -213,12 +228,13 @@ async function untilDrained(
       const last = log.at(-1)
       return last === undefined || checker.committedOffset(group, partition) > last.offset
     })
-  await eventually(
+  await whileMoreCame(
     'all that is committed is transformed',
     () => {
       for (const family of families) family.assertAlive()
       return transforming.every(isTransformed)
     },
+    () => checker.transactions.committed,
     DRAIN_LIMIT_MS,
   ).catch((error: unknown) => {
     isLast = true
@@ -226,9 +242,12 @@ async function untilDrained(
   })
   const output = await readCommitted(cluster.bootstrap, `${round}-out`)
   const logs = new Map([...readInput, ...output])
-  await eventually(
+  const countRead = (group: string): number =>
+    [...logs.keys()].reduce((sum, partition) => sum + checker.countRead(group, partition), 0)
+  await whileMoreCame(
     'all groups have read all',
     () => names.every((group) => isRead(logs, group)),
+    () => names.reduce((sum, group) => sum + countRead(group), 0),
     isLast ? 5000 : DRAIN_LIMIT_MS,
   ).catch((error: unknown) => console.log(String(error)))
 }
