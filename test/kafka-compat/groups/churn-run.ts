@@ -194,18 +194,16 @@ export async function churns(bed: Bed, specs: readonly GroupSpec[], plan: ChurnP
   } finally {
     await run.stop()
   }
-  for (const { spec, checker } of run.groups) {
+  for (const group of run.groups) {
+    const { spec, checker } = group
     expect(checker.verdict(), `${spec.id}, seed ${plan.seed}`).toEqual([])
+    const told = group.told()
     // It has seen what it judges.
-    expect(checker.generations.size, `${spec.id}: generations`).toBeGreaterThan(1)
-    expect(checker.polls, `${spec.id}: polls`).toBeGreaterThanOrEqual(spec.partitions)
-    expect(checker.commits, `${spec.id}: commits`).toBeGreaterThan(0)
-  }
-  if (process.env.ODRADEK_GROUPS_VERBOSE !== undefined) {
-    for (const { spec, sent, checker } of run.groups) {
-      const { losses, generations, polls, commits } = checker
-      const told = { sent, generations: generations.size, polls, commits, losses }
+    expect(told.crashed, `${spec.id}: crashes`).toBeGreaterThan(0)
+    expect(told.generations, `${spec.id}: generations`).toBeGreaterThan(1)
+    expect(told.polls, `${spec.id}: polls`).toBeGreaterThanOrEqual(spec.partitions)
+    expect(told.commits, `${spec.id}: commits`).toBeGreaterThan(0)
+    if (process.env.ODRADEK_GROUPS_VERBOSE !== undefined)
       process.stderr.write(`${spec.id}: ${JSON.stringify(told)}\n`)
-    }
   }
 }

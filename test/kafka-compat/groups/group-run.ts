@@ -1,5 +1,6 @@
 /** One group under churn: who is in it, who comes and goes next, and what all of them have told. */
 import { expect } from 'vitest'
+import { brokerKind } from '../harness/broker.ts'
 import { eventually, pause } from '../harness/conditions.ts'
 import { GroupChecker } from './checker.ts'
 import type { GroupView, GroupViewer } from './group-view.ts'
@@ -17,9 +18,11 @@ interface Member {
   readonly instanceId: string | null
 }
 
-/** What the Java client says of UNRELEASED_INSTANCE_ID. */
-const COMES_AGAIN = /UnreleasedInstanceId/
-const COME_AGAIN_MS = 1_000
+/**
+ * What the Java client says of UNRELEASED_INSTANCE_ID; and of what Apache Kafka 4.1 says to the first member of the consumer
+ * protocol in a classic group whose first rebalance is on (ConsumerGroup.fromClassicGroup asks for a protocol that there is not yet).
+ */
+const COMES_AGAIN = brokerKind === 'kafka' ? /UnreleasedInstanceId|UnknownServer/ : /UnreleasedInstanceId/
 
 export class GroupRun {
   readonly spec: GroupSpec
@@ -35,7 +38,7 @@ export class GroupRun {
   #restarting = 0
   #started = 0
   sent = 0
-  /** What happened, for the one who reads a failure. */
+  /** What happened, for the one who reads a failure: `+` started, `-` told to leave, `*` crashed. */
   readonly diary: string[] = []
 
   constructor(spec: GroupSpec, hosts: Hosts, viewer: GroupViewer, random: () => number) {
@@ -60,10 +63,16 @@ export class GroupRun {
     if (member === undefined) return
     this.#live.delete(name)
     this.#restarting++
+    this.#startLater(member)
+  }
+
+  #startLater(member: Member): void {
     setTimeout(() => {
+      // There is another process soon.
+      if (this.#hosts[member.place].isKilled) return this.#startLater(member)
       this.#restarting--
       this.#start(member.place, member.instanceId)
-    }, COME_AGAIN_MS)
+    }, this.spec.times.heartbeatMs)
   }
 
   /** Long enough for sessions to end, on a busy machine. */
@@ -85,13 +94,13 @@ export class GroupRun {
     this.#hosts[place].startMember(name, id, id, settings(number, instanceId))
   }
 
-  /** Every third in the process that is killed, every third with an instance id. */
+  /** Every third in the process that is killed, every second with an instance id, some of which are killed. */
   startAll(): void {
     for (let i = 0; i < this.spec.size; i++) this.#startNew()
   }
 
   #startNew(): void {
-    const isStatic = this.spec.canBeStatic && this.#started % 3 === 0
+    const isStatic = this.spec.canBeStatic && [0, 3, 4].includes(this.#started % 6)
     const place = this.#started % 3 === 1 ? 'doomed' : 'lasting'
     this.#start(place, isStatic ? `${this.spec.id}-i${this.#started}` : null)
   }
@@ -112,7 +121,10 @@ export class GroupRun {
   #change(): void {
     const live = [...this.#live.values()]
     const statics = live.filter(({ instanceId }) => instanceId !== null)
-    const dynamics = live.filter(({ instanceId }) => instanceId === null)
+    const lasting = live.filter(({ instanceId, place }) => instanceId === null && place === 'lasting')
+    const doomed = live.filter(({ instanceId, place }) => instanceId === null && place === 'doomed')
+    // One is left that will crash.
+    const dynamics = [...lasting, ...doomed.slice(1)]
     const dice = this.#below(3)
     if (dice === 0 && statics.length > 0) {
       void this.#restart(statics[this.#below(statics.length)])
@@ -138,11 +150,9 @@ export class GroupRun {
     const atMs = Date.now()
     const gone = [...this.#live.values()].filter(({ place }) => place === 'doomed')
     const leaving = [...this.#closing].filter(([, { place }]) => place === 'doomed')
-    for (const { name } of gone) {
-      this.#live.delete(name)
-      this.diary.push(`*${name}`)
-    }
-    for (const member of [...gone, ...leaving.map(([name]) => ({ name }))].map(({ name }) => name)) {
+    for (const member of [...gone.map(({ name }) => name), ...leaving.map(([name]) => name)]) {
+      this.#live.delete(member)
+      this.diary.push(`*${member}`)
       this.observe({ kind: 'crashed', atMs, member })
       this.#closing.delete(member)
     }
@@ -216,6 +226,14 @@ export class GroupRun {
       return true
     }
     await eventually(`${this.spec.id} has caught up`, isDone, this.#patienceMs)
+  }
+
+  /** What was in it, in numbers. */
+  told() {
+    const count = (sign: string): number => this.diary.filter((line) => line.startsWith(sign)).length
+    const { losses, generations, polls, commits } = this.checker
+    const members = { started: count('+'), crashed: count('*') }
+    return { ...members, generations: generations.size, losses, records: this.sent, polls, commits }
   }
 
   /** All leave. */

@@ -36,7 +36,7 @@ export class MemberHost {
   readonly family: Family
   readonly #child: ChildProcess
   readonly #closed: Promise<void>
-  #isKilled = false
+  isKilled = false
 
   private constructor(family: Family, child: ChildProcess, { observe, fail }: HostListener) {
     this.family = family
@@ -55,7 +55,7 @@ export class MemberHost {
     })
     this.#closed = new Promise((resolve) => child.stdout!.once('close', () => resolve()))
     child.once('exit', (code) => {
-      if (!this.#isKilled) fail(new Error(`the ${family} members ended: exit code ${code}\n${complaint}`))
+      if (!this.isKilled) fail(new Error(`the ${family} members ended: exit code ${code}\n${complaint}`))
     })
   }
 
@@ -76,7 +76,7 @@ export class MemberHost {
 
   /** kill -9: all its members crash. What they told before has been observed when this resolves. */
   async kill(): Promise<void> {
-    this.#isKilled = true
+    this.isKilled = true
     this.#child.kill('SIGKILL')
     await ended(this.#child)
     await this.#closed

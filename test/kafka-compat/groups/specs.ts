@@ -21,12 +21,31 @@ export interface Times {
   readonly rebalanceMs: number
   /** How long a fetch waits for records: hundreds of members that ask all the time would leave no time for anything else. */
   readonly fetchMs: number
+  /** Between two changes: of a large group long enough for most of its members to hear of a rebalance, by their heartbeats. */
+  readonly stepMs: number
 }
-export function timesOf(size: number): Times {
-  if (size < 20) return { sessionMs: 10_000, heartbeatMs: 1_000, rebalanceMs: 30_000, fetchMs: 500 }
-  if (size < 100) return { sessionMs: 20_000, heartbeatMs: 3_000, rebalanceMs: 30_000, fetchMs: 1_000 }
-  return { sessionMs: 45_000, heartbeatMs: 5_000, rebalanceMs: 120_000, fetchMs: 5_000 }
+const small: Times = {
+  sessionMs: 10_000,
+  heartbeatMs: 1_000,
+  rebalanceMs: 30_000,
+  fetchMs: 500,
+  stepMs: 700,
 }
+const medium: Times = {
+  sessionMs: 20_000,
+  heartbeatMs: 3_000,
+  rebalanceMs: 30_000,
+  fetchMs: 1_000,
+  stepMs: 4_000,
+}
+const large: Times = {
+  sessionMs: 45_000,
+  heartbeatMs: 5_000,
+  rebalanceMs: 120_000,
+  fetchMs: 5_000,
+  stepMs: 10_000,
+}
+export const timesOf = (size: number): Times => (size < 20 ? small : size < 100 ? medium : large)
 
 const classicTimes = ({ sessionMs, heartbeatMs }: Times): string[] => [
   `session.timeout.ms=${sessionMs}`,

@@ -65,7 +65,7 @@ export class TestBroker {
     child.stderr!.on('data', hear)
     let failure: Error | undefined
     child.once('error', (error) => (failure = error))
-    await eventually(
+    const serves = eventually(
       'the broker serves',
       async () => {
         if (failure !== undefined || child.exitCode !== null || child.signalCode !== null) return true
@@ -74,6 +74,9 @@ export class TestBroker {
       },
       this.#launch.readyTimeoutMs,
     )
+    await serves.catch((error: unknown) => {
+      throw new Error(`${String(error)}; it has said:\n${said}`, { cause: error })
+    })
     if (failure !== undefined || child.exitCode !== null || child.signalCode !== null) {
       throw new Error(`the broker ended instead of starting (${failure ?? child.exitCode}):\n${this.output}`)
     }

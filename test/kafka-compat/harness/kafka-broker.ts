@@ -37,6 +37,6 @@ export async function prepareKafka({ port, directory, config }: LaunchRequest): 
   return {
     command: 'java',
     args: ['-Xmx512m', '-XX:TieredStopAtLevel=1', ...classPath, 'kafka.Kafka', file],
-    readyTimeoutMs: 90_000,
+    readyTimeoutMs: 240_000,
   }
 }
