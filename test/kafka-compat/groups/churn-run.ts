@@ -132,6 +132,7 @@ class ChurnRun {
       await pause(this.#plan.stepMs)
       this.#assertAlive()
     }
+    await Promise.all(this.groups.map((group) => group.lastComes()))
   }
 
   async #crash(): Promise<void> {

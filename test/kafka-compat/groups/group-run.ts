@@ -162,6 +162,16 @@ export class GroupRun {
     }
   }
 
+  /**
+   * One more comes when nobody goes any more. Until then a cooperative group may be left with partitions that nobody has: a static
+   * member that is started again when it should give some back has none to give, and is let in without a rebalance, in Kafka too.
+   */
+  async lastComes(): Promise<void> {
+    const isQuiet = (): boolean => this.#restarting === 0 && this.#closing.size === 0
+    await eventually(`nobody of ${this.spec.id} goes any more`, isQuiet, this.#patienceMs)
+    this.#start('lasting', null)
+  }
+
   /** Asks what is committed, and what the group looks like. */
   async look(): Promise<void> {
     const askedMs = Date.now()
