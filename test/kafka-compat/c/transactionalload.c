@@ -83,9 +83,10 @@ static int is_ready(transactor_t *of) {
   while (of->producer == NULL && !(of->is_fenced && retired) && !finishing) {
     snprintf(of->life, sizeof of->life, "%s.%d", process_life, of->lives++);
     of->producer = new_producer(of->name);
+    int64_t begun_us = now_us();
     rd_kafka_error_t *error = rd_kafka_init_transactions(of->producer, CALL_MS);
     if (error == NULL) {
-      printf("i %" PRId64 " %s %s\n", now_us(), of->name, of->life);
+      printf("i %" PRId64 " %s %s %" PRId64 "\n", now_us(), of->name, of->life, begun_us);
       fflush(stdout);
       of->number = 0;
     } else {

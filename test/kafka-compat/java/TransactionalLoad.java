@@ -159,9 +159,10 @@ public final class TransactionalLoad {
                         "delivery.timeout.ms", "20000", "max.block.ms", "20000"));
                 KafkaProducer<String, String> made =
                         new KafkaProducer<>(config, new StringSerializer(), new StringSerializer());
+                long begunUs = nowUs();
                 try {
                     made.initTransactions();
-                    tell("i " + nowUs() + " " + name + " " + life);
+                    tell("i " + nowUs() + " " + name + " " + life + " " + begunUs);
                     producer = made;
                     number = 0;
                 } catch (KafkaException failed) {

@@ -296,6 +296,11 @@ describe('the checker', () => {
     expect([...shown].toSorted()).toEqual(anomalyKinds.toSorted())
   })
 
+  test('of two instances that are initialised at the same time, either may fence the other', () => {
+    const asked = 'i 66 x 2 60'
+    expect(check({ history: instead(clean, 'i 71 x 2', asked) }).anomalyCounts).toEqual({})
+  })
+
   test('a commit whose end nobody knows is no anomaly, in the log or not', () => {
     const asked = more('w 90 a/1/3 0 out-0', 'w 90 a/1/3 1 out-0', 'c 91 a/1/3')
     expect(check({ history: asked }).anomalies).toEqual([])

@@ -3,7 +3,8 @@
  * microseconds, the same for all processes. A partition is named `TOPIC-NUMBER`, a transaction `PRODUCER/LIFE/NUMBER`, where
  * a producer is its transactional id and a life one instance of it; a consumer is named `GROUP:INSTANCE`.
  *
- *   i AT PRODUCER LIFE                           the instance has been initialised: all before it are fenced
+ *   i AT PRODUCER LIFE [BEGUN]                   the instance has been initialised, and asked for it at BEGUN: all that were
+ *                                                initialised before that are fenced
  *   w AT TRANSACTION INDEX PARTITION [GROUP SOURCE OFFSET]
  *                                                is about to be sent; for the group, made of the record at that offset
  *   o AT TRANSACTION GROUP PARTITION OFFSET      is about to be sent with the transaction
@@ -17,7 +18,7 @@
  *                                                was given that record, which says whose it is, by its so-manieth poll
  */
 export type Observation =
-  | { kind: 'initialised'; atUs: number; producer: string; life: string }
+  | { kind: 'initialised'; atUs: number; begunUs: number; producer: string; life: string }
   | {
       kind: 'writing'
       atUs: number
@@ -68,7 +69,7 @@ export function parseObservation(line: string): Observation {
   const atUs = Number(at)
   switch (letter) {
     case 'i':
-      return { kind: 'initialised', atUs, producer: name, life: rest[0] }
+      return { kind: 'initialised', atUs, begunUs: Number(rest[1] ?? at), producer: name, life: rest[0] }
     case 'w': {
       const [index, partition, group, from, offset] = rest
       const source = group === undefined ? null : { group, partition: from, offset: Number(offset) }

@@ -83,11 +83,12 @@ class Transactor {
         metadataMaxAge: 5000,
       })
       this.#step = 'initialise'
+      const begunUs = nowUs()
       try {
         await made.connect()
         // It is initialised with its first transaction.
         this.#first = await made.transaction()
-        tell(`i ${nowUs()} ${this.name} ${this.#life}`)
+        tell(`i ${nowUs()} ${this.name} ${this.#life} ${begunUs}`)
         this.#producer = made
         this.#number = 0
       } catch (error) {

@@ -27,8 +27,8 @@ type ProducerObservation = Exclude<Observation, { kind: 'positioned' | 'polled' 
 
 export class TransactionTable {
   readonly #transactions = new Map<string, Transaction>()
-  /** By producer: when each of its lives was initialised. */
-  readonly #initialised = new Map<string, Map<string, number>>()
+  /** By producer: when each of its lives was initialised, and had begun to ask for it. */
+  readonly #initialised = new Map<string, Map<string, { atUs: number; begunUs: number }>>()
   /** By group and partition: the furthest offset of which the commit was acknowledged. */
   readonly #offsets = new Map<string, number>()
   /** Acknowledged. */
@@ -40,9 +40,9 @@ export class TransactionTable {
   observe(seen: ProducerObservation): void {
     switch (seen.kind) {
       case 'initialised': {
-        const { producer, life, atUs } = seen
-        const lives = this.#initialised.get(producer) ?? new Map<string, number>()
-        this.#initialised.set(producer, lives.set(life, atUs))
+        const { producer, life, atUs, begunUs } = seen
+        const lives = this.#initialised.get(producer) ?? new Map<string, { atUs: number; begunUs: number }>()
+        this.#initialised.set(producer, lives.set(life, { atUs, begunUs }))
         return
       }
       case 'writing': {
@@ -107,12 +107,15 @@ export class TransactionTable {
     return this.#transactions.get(transaction)?.writes.get(index) ?? null
   }
 
-  /** When the first instance of its producer was initialised that came after its own; null where none has come. */
+  /**
+   * When the first instance of its producer was initialised that came after its own; null where none has come. Of two that
+   * asked at the same time nobody knows which came first.
+   */
   fencedUs({ producer, life }: Transaction): number | null {
-    const lives = this.#initialised.get(producer) ?? new Map<string, number>()
-    const own = lives.get(life) ?? -1
-    const later = [...lives].filter(([other, atUs]) => other !== life && atUs > own).map(([, atUs]) => atUs)
-    return later.length === 0 ? null : Math.min(...later)
+    const lives = [...(this.#initialised.get(producer) ?? [])]
+    const ownUs = lives.find(([name]) => name === life)?.[1].atUs ?? -1
+    const later = lives.filter(([name, { begunUs }]) => name !== life && begunUs > ownUs)
+    return later.length === 0 ? null : Math.min(...later.map(([, { atUs }]) => atUs))
   }
 
   #ofName(name: string): Transaction {
