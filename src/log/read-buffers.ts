@@ -34,13 +34,15 @@ export class ReadBuffers {
 
 export class PooledSlice implements LogSlice {
   readonly bytes: Buffer
+  readonly endOffset: number
   readonly #buffers: ReadBuffers
   #owner: Buffer | null
 
-  constructor(buffers: ReadBuffers, owner: Buffer, start: number, end: number) {
+  constructor(buffers: ReadBuffers, owner: Buffer, length: number, endOffset: number) {
     this.#buffers = buffers
     this.#owner = owner
-    this.bytes = owner.subarray(start, end)
+    this.bytes = owner.subarray(0, length)
+    this.endOffset = endOffset
   }
 
   release(): void {
@@ -51,4 +53,4 @@ export class PooledSlice implements LogSlice {
 }
 
 /** Nothing to read; may be released any number of times. */
-export const EMPTY_SLICE: LogSlice = { bytes: Buffer.alloc(0), release() {} }
+export const EMPTY_SLICE: LogSlice = { bytes: Buffer.alloc(0), endOffset: 0, release() {} }

@@ -59,28 +59,34 @@ export class RecentBatches {
     return this.#position[slot]
   }
 
-  /** End of the last whole batch from `slot` on that fits `maxBytes` and begins below `upperBoundOffset`; the start of
-   * `slot` when not even it fits, unless `minOneBatch`. */
-  endWithin(slot: number, maxBytes: number, upperBoundOffset: number, minOneBatch: boolean): number {
+  lastOffset(slot: number): number {
+    return this.#last[slot]
+  }
+
+  /**
+   * Slot of the last batch from `slot` on that fits `maxBytes` with those before it and begins below `upperBoundOffset`;
+   * `slot - 1` when not even the first fits, unless `minOneBatch`.
+   */
+  lastWithin(slot: number, maxBytes: number, upperBoundOffset: number, minOneBatch: boolean): number {
     const start = this.#position[slot]
-    if (this.#base[slot] >= upperBoundOffset) return start
+    if (this.#base[slot] >= upperBoundOffset) return slot - 1
     let low = slot
     let high = this.#count - 1
-    // Greatest slot that ends within the limit and begins below the bound; `slot - 1` when none.
-    if (!this.#fits(low, start + maxBytes, upperBoundOffset)) return minOneBatch ? this.#endOf(slot) : start
+    if (!this.#fits(low, start + maxBytes, upperBoundOffset)) return minOneBatch ? slot : slot - 1
     while (low < high) {
       const middle = (low + high + 1) >> 1
       if (this.#fits(middle, start + maxBytes, upperBoundOffset)) low = middle
       else high = middle - 1
     }
-    return this.#endOf(low)
+    return low
   }
 
   #fits(slot: number, endLimit: number, upperBoundOffset: number): boolean {
-    return this.#base[slot] < upperBoundOffset && this.#endOf(slot) <= endLimit
+    return this.#base[slot] < upperBoundOffset && this.endOf(slot) <= endLimit
   }
 
-  #endOf(slot: number): number {
+  /** Where its bytes end. */
+  endOf(slot: number): number {
     return slot + 1 < this.#count ? this.#position[slot + 1] : this.#end
   }
 }

@@ -69,11 +69,12 @@ export class SegmentReader {
     this.#nextSlot = 0
   }
 
-  readRange(start: number, end: number): LogSlice {
+  /** Whole batches, the last of which ends below `endOffset`. */
+  readRange(start: number, end: number, endOffset: number): LogSlice {
     const length = end - start
     const buffer = this.#buffers.take(length)
     this.#readExactly(buffer, length, start)
-    return new PooledSlice(this.#buffers, buffer, 0, length)
+    return new PooledSlice(this.#buffers, buffer, length, endOffset)
   }
 
   #readExactly(buffer: Buffer, length: number, position: number): void {
@@ -102,7 +103,7 @@ export class SegmentReader {
       return EMPTY_SLICE
     }
     this.#remember(extent.nextOffset, start + extent.end)
-    return new PooledSlice(this.#buffers, buffer, 0, extent.end)
+    return new PooledSlice(this.#buffers, buffer, extent.end, extent.nextOffset)
   }
 
   /** Of the batches to serve, those at the head of `buffer`; the first may reach beyond it. Throws DiskError. */

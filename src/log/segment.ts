@@ -220,9 +220,9 @@ export class Segment implements Resident {
     const recent = this.#recent
     const slot = recent === null ? -1 : recent.find(offset)
     if (slot >= 0) {
-      const start = recent!.position(slot)
-      const end = recent!.endWithin(slot, options.maxBytes, options.upperBoundOffset, options.minOneBatch)
-      return end === start ? EMPTY_SLICE : this.#reader.readRange(start, end)
+      const last = recent!.lastWithin(slot, options.maxBytes, options.upperBoundOffset, options.minOneBatch)
+      if (last < slot) return EMPTY_SLICE
+      return this.#reader.readRange(recent!.position(slot), recent!.endOf(last), recent!.lastOffset(last) + 1)
     }
     const start = this.locate(offset)
     return start === size ? null : this.#reader.readFrom(start, offset, options, endOffset)

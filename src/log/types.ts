@@ -79,6 +79,8 @@ export interface ReadOptions {
 /** Whole batches; the first may begin below the offset asked for. `release` must be called once when the bytes have left. */
 export interface LogSlice {
   readonly bytes: Buffer
+  /** What comes after the last batch begins here or above; 0 where there is none. */
+  readonly endOffset: number
   release(): void
 }
 

@@ -40,7 +40,10 @@ export function readLog(log: ReplicaLog, marks: Marks, request: ReadRequest): Re
     mayGive && fetchOffset < upperBoundOffset
       ? log.read(fetchOffset, { maxBytes, upperBoundOffset, minOneBatch })
       : NOTHING
-  const abortedTransactions = readCommitted ? log.abortedTransactions(fetchOffset, upperBoundOffset) : null
+  // Of no more than what is read, be it a small part: there may be very many in the rest of the log.
+  const abortedTransactions = readCommitted
+    ? log.abortedTransactions(fetchOffset, slice?.endOffset ?? fetchOffset)
+    : null
   return { ...found(log, marks), slice, abortedTransactions }
 }
 

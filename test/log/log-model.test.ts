@@ -77,6 +77,7 @@ class Model {
     expect(got).toEqual(expected)
     expect(got.length).toBeGreaterThan(0)
     for (const batch of got) expect(batch.firstOffset).toBeLessThan(upperBoundOffset)
+    expect(slice.endOffset).toBe(got.at(-1)!.lastOffset + 1)
     if (got.length > 1) expect(slice.bytes.length).toBeLessThanOrEqual(maxBytes)
     slice.release()
   }

@@ -44,7 +44,8 @@ export class CountingLog {
     this.logEndOffset = offset
   }
   read(offset: number, options: { upperBoundOffset: number }) {
-    return { bytes: Buffer.from(`${offset}-${options.upperBoundOffset}`), release: () => undefined }
+    const endOffset = options.upperBoundOffset
+    return { bytes: Buffer.from(`${offset}-${endOffset}`), endOffset, release: () => undefined }
   }
   abortedTransactions(): [] {
     return []

@@ -60,7 +60,9 @@ async function addOffsets(of: Identity): Promise<void> {
 }
 
 async function send(of: Identity, baseSequence: number, value: string, version = 9): Promise<number> {
-  const batch = batchOf([value], { ...of, baseSequence, transactional: true })
+  // As young as the markers: what is much older has a segment of its own, of which alone a reply tells.
+  const timestampMs = Date.now()
+  const batch = batchOf([value], { ...of, baseSequence, transactional: true, timestampMs })
   return (await produce(broker.client, topic, batch, { transactionalId, version })).errorCode
 }
 

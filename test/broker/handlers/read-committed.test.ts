@@ -71,6 +71,23 @@ describe('a READ_COMMITTED fetch', () => {
     expect(after.abortedTransactions).toEqual([{ producerId: 1, firstOffset: 1 }])
   })
 
+  test('tells of what was aborted in the records that it gives, and of no more', async () => {
+    for (let producerId = 1; producerId <= 3; producerId++) {
+      begin(producerId, 'aborted')
+      end(producerId, true)
+    }
+    const told = async (offset: number, maxBytes: number) =>
+      (await fetch(broker.client, topic, offset, { ...committed, maxBytes })).abortedTransactions!.map(
+        ({ producerId }) => producerId,
+      )
+    expect(await told(0, 1)).toEqual([1])
+    expect(await told(0, 1 << 20)).toEqual([1, 2, 3])
+    // From a marker on, whose transaction began before.
+    expect(await told(3, 1)).toEqual([2])
+    expect(await told(3, 1 << 20)).toEqual([2, 3])
+    expect(await told(6, 1 << 20)).toEqual([])
+  })
+
   test('of READ_UNCOMMITTED sees all, and is told of no aborts', async () => {
     begin(1, 'aborted')
     end(1, true)

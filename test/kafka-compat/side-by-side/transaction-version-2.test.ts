@@ -115,6 +115,8 @@ class Side {
       ...producer,
       baseSequence: sequence,
       transactional: true,
+      // As young as the markers: what is much older has a segment of its own, of which alone a reply tells.
+      timestampMs: Date.now(),
     })
     const topicData = [{ name: TOPIC, partitionData: [{ index: partition, records }] }]
     const request = { transactionalId: from.id, acks: -1, timeoutMs: 5000, topicData }
@@ -201,9 +203,10 @@ class Side {
         `${this.#named(producerId)}/${producerEpoch} ${lastSequence} ${currentTxnStartOffset}`,
     )
     const { errorCode, highWatermark, lastStableOffset, records } = read
-    const aborted = (read.abortedTransactions ?? []).map(
-      ({ producerId, firstOffset }) => `${this.#named(producerId)} ${firstOffset}`,
-    )
+    // Kafka names also those of the next few kilobytes, which the reader has not been given.
+    const aborted = (read.abortedTransactions ?? [])
+      .filter(({ firstOffset }) => firstOffset < lastStableOffset)
+      .map(({ producerId, firstOffset }) => `${this.#named(producerId)} ${firstOffset}`)
     const values = valuesIn(records).filter((value) => !value.includes('\0'))
     const offsets = { errorCode, highWatermark, lastStableOffset }
     return { ...offsets, values, aborted: aborted.sort(), producers: producers.sort() }
@@ -270,6 +273,8 @@ async function step(random: SeededRandom, all: readonly Producers[], group: stri
   const from = own.from(random)
   const what = random.below(100)
   const told = `${JSON.stringify(from)} `
+  // Of an old epoch of somebody else's id the older versions hear from ours, as from Kafka 3.9, that the id is another's.
+  const isOwn = from.pid === own.pid
   // Where a transaction of version 1 is fenced, ours does as Kafka 3.9, not as 4.1 does for any.
   if (what < 12 && own.isClassic) return
   if (what < 12) {
@@ -278,7 +283,7 @@ async function step(random: SeededRandom, all: readonly Producers[], group: stri
   } else if (what < 45) {
     const partition = random.below(PARTITIONS)
     const sequence = (own.sequences[partition] ?? 0) + random.pick([0, 0, 0, 0, 0, 0, 1, -1])
-    const version = random.pick([12, 12, 12, 12, 11, 10])
+    const version = isOwn ? random.pick([12, 12, 12, 12, 11, 10]) : 12
     const { errorCode } = await both(`${told}write ${partition} ${sequence} v${version}`, (side) =>
       side.write(from, partition, Math.max(0, sequence), version),
     )
@@ -292,7 +297,7 @@ async function step(random: SeededRandom, all: readonly Producers[], group: stri
     own.take(ended)
     if (ended.errorCode === 0) own.isClassic = false
   } else if (what < 85) {
-    const version = random.pick([5, 5, 5, 4, 3])
+    const version = isOwn ? random.pick([5, 5, 5, 4, 3]) : 5
     const offset = random.below(1000)
     await both(`${told}commit v${version}`, (side) => side.commit(from, group, offset, {}, version))
   } else if (what < 90) {
@@ -309,9 +314,7 @@ async function step(random: SeededRandom, all: readonly Producers[], group: stri
   await both(`${told}state`, (side) => side.settled(id))
 }
 
-// Not in every run: the last look differs in the aborted transactions that Fetch names, and why is not known.
-const seeds = process.env.ODRADEK_TV2_RANDOM === undefined ? [] : [1, 2, 3, 4, 5, 6]
-test.each(seeds)(
+test.each([1, 2, 3, 4, 5, 6])(
   'random requests, seed %i',
   async (seed) => {
     const random = new SeededRandom(seed)
