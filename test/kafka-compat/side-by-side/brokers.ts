@@ -171,8 +171,10 @@ async function writeZnodes(directory: string, port: number, znodes: WrittenData[
   if (made !== znodes.length) throw new Error(`znodes were not made:\n${stdout}${stderr}`)
 }
 
-/** Our built command, given the same file. */
-export async function startOdradek(): Promise<RunningBroker> {
+/** Our built command, given the same file, and these settings. */
+export async function startOdradek(
+  properties: Readonly<Record<string, string>> = {},
+): Promise<RunningBroker> {
   // Another bundle than the built one, for who works on the broker beside others.
   const command = process.env.ODRADEK_BESIDE_COMMAND ?? join(repository, 'dist/odradek.js')
   if (!existsSync(command)) throw new Error('dist/odradek.js is not there: npm run build')
@@ -181,6 +183,7 @@ export async function startOdradek(): Promise<RunningBroker> {
   const port = await freePort()
   const file = writeProperties(join(directory, 'server.properties'), {
     ...sharedProperties,
+    ...properties,
     listeners: `PLAINTEXT://127.0.0.1:${port}`,
     'log.dirs': logDir,
   })

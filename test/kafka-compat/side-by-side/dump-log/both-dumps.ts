@@ -63,6 +63,9 @@ export async function ourDump(paths: string[], ...options: string[]): Promise<Ou
   return { found, problems: found.filter(({ type }) => type === 'problem'), code }
 }
 
+export const ofType = (found: readonly Found[], type: string): Found[] =>
+  found.filter((one) => one.type === type)
+
 /** What we found, in the words of kafka-dump-log. */
 export function asKafkaLines(found: Found[]): Map<string, string[]> {
   const lines = new Map<string, string[]>()

@@ -14,8 +14,9 @@ import type { TestBroker } from '../../harness/broker.ts'
 import { codecNames, codecs, kafkajsClient, patient } from '../../harness/kafkajs-client.ts'
 import { kcat } from '../../harness/kcat.ts'
 import { startKafka } from '../brokers.ts'
-import { asKafkaLines, filesBelow, kafkaDump, ourDump, shortName } from './both-dumps.ts'
+import { asKafkaLines, filesBelow, kafkaDump, ofType, ourDump, shortName } from './both-dumps.ts'
 import type { Found, KafkaDump, OurDump } from './both-dumps.ts'
+import { expectSameOffsets, expectSameTransactions } from './decoded.ts'
 
 const SMALL_SEGMENTS = {
   'log.segment.bytes': '6000',
@@ -118,8 +119,6 @@ function withoutGaps(complaints: string, allowedIn: string): string {
     .trim()
 }
 
-const ofType = (found: readonly Found[], type: string): Found[] => found.filter((one) => one.type === type)
-
 describe('what Odradek wrote', () => {
   let paths: string[]
   beforeAll(async () => {
@@ -209,69 +208,6 @@ describe('what Odradek wrote', () => {
     expectSameTransactions(kafka, ours)
   })
 })
-
-interface Decoded {
-  readonly key: Found
-  readonly value: Found | null
-}
-
-const decodedOf = (ours: OurDump): Decoded[] =>
-  ofType(ours.found, 'record')
-    .filter(({ control }) => control === undefined)
-    .map(({ decoded }) => decoded as Decoded)
-
-const recordLines = (kafka: KafkaDump): string[] =>
-  [...kafka.lines.values()].flat().filter((line) => line.startsWith('|') && line.includes(' key: '))
-
-function expectSameOffsets(kafka: KafkaDump, ours: OurDump): void {
-  const decoded = decodedOf(ours)
-  const lines = recordLines(kafka)
-  expect(lines.length).toBeGreaterThan(2)
-  expect(decoded).toHaveLength(lines.length)
-  lines.forEach((line, index) => {
-    const [, key, payload] = / key: (\{.*?\}) payload: (.*)$/.exec(line)!
-    const { key: ourKey, value } = decoded[index]
-    const { type, data } = JSON.parse(key) as { type: string; data: object }
-    expect(String(ourKey.version)).toBe(type)
-    expect(ourKey).toMatchObject(data)
-    if (payload === '<DELETE>') return expect(value).toBe(null)
-    const stored = JSON.parse(payload) as { version: string; data: object }
-    expect(String(value!.version)).toBe(stored.version)
-    expect(bytesAsKafka(value)).toMatchObject(stored.data)
-  })
-}
-
-/** Kafka shows bytes as base64 only; these are empty, or no text. */
-function bytesAsKafka(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(bytesAsKafka)
-  if (typeof value !== 'object' || value === null) return value
-  if ('base64' in value) return value.base64
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, bytesAsKafka(part)]))
-}
-
-function expectSameTransactions(kafka: KafkaDump, ours: OurDump): void {
-  const said = decodedOf(ours).map(({ key, value }) => {
-    const name = `key: transaction_metadata::transactionalId=${String(key.transactionalId)}`
-    if (value === null) return `${name} payload: <DELETE>`
-    const partitions = (value.transactionPartitions ?? []) as { topic: string; partitionIds: number[] }[]
-    const names = partitions.flatMap(({ topic, partitionIds }) => partitionIds.map((id) => `${topic}-${id}`))
-    return (
-      `${name} payload: producerId:${String(value.producerId)},producerEpoch:${String(value.producerEpoch)},` +
-      `state=${String(value.state)},partitions=[${names.join(',')}],` +
-      `txnLastUpdateTimestamp=${String(value.transactionLastUpdateTimestampMs)},` +
-      `txnTimeoutMs=${String(value.transactionTimeoutMs)}`
-    )
-  })
-  expect(said.length).toBeGreaterThan(3)
-  const inOrder = (line: string): string =>
-    line.replace(
-      /partitions=\[(.*?)\]/,
-      (_all, list: string) => `partitions=[${list.split(/,\s*/).sort().join(',')}]`,
-    )
-  expect(said.map(inOrder)).toEqual(
-    recordLines(kafka).map((line) => inOrder(line.slice(line.indexOf('key: ')))),
-  )
-}
 
 describe('what brokers wrote before 0.11', () => {
   test('is the same to both', async () => {
