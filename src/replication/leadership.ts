@@ -30,6 +30,7 @@ export class Leadership {
   readonly #host: LeadershipHost
   readonly #replicationFactor: number
   readonly #endProof: EndProof
+  readonly #gapProof: EndProof
   #set: InSyncSet
 
   /** `before`: this broker led already; what it knows of its followers stays known. */
@@ -40,6 +41,7 @@ export class Leadership {
     this.#replicationFactor = state.replicas.length
     this.#set = { committed: state.isr, pending: null }
     this.#endProof = new EndProof(clock)
+    this.#gapProof = new EndProof(clock)
     const nowMs = clock.monotonicMs()
     this.followers = state.replicas
       .filter((id) => id !== brokerId)
@@ -90,10 +92,16 @@ export class Leadership {
    * it by a leader that has come after this one. If not, it may be when the question is asked again.
    */
   provesItsEnd(offset: number): boolean {
-    return this.#endProof.holds(
-      offset,
-      this.followers.filter(({ brokerId }) => this.#set.committed.includes(brokerId)),
-    )
+    return this.#endProof.holds(offset, this.#inSyncFollowers)
+  }
+
+  /** Likewise, that what a producer wrote before the batch that it sends was not written to a later leader. */
+  provesGap(): boolean {
+    return this.#gapProof.holds(0, this.#inSyncFollowers)
+  }
+
+  get #inSyncFollowers(): FollowerState[] {
+    return this.followers.filter(({ brokerId }) => this.#set.committed.includes(brokerId))
   }
 
   /** Whether what has been replicated has been so often enough (KIP-497: by the maximal set). */

@@ -44,6 +44,11 @@ const AWAITS_CONTROLLER: readonly number[] = [
 /** It was not done, and will not be: the set is what it was. */
 const NOT_DONE: readonly number[] = [ErrorCode.INELIGIBLE_REPLICA, ErrorCode.OPERATION_NOT_ATTEMPTED]
 
+const NOT_LEADING: AppendOutcome = {
+  error: ErrorCode.NOT_LEADER_OR_FOLLOWER,
+  message: 'this broker does not lead the partition',
+}
+
 export class Partition implements FollowedPartition {
   readonly topic: string
   readonly index: number
@@ -203,8 +208,7 @@ export class Partition implements FollowedPartition {
   ): AppendOutcome {
     if (this.isOffline) return this.log.appendAsLeader(records, { leaderEpoch: -1, origin })
     const leadership = this.#leadership
-    if (leadership === null || !this.leadsSurely)
-      return { error: ErrorCode.NOT_LEADER_OR_FOLLOWER, message: 'this broker does not lead the partition' }
+    if (leadership === null || !this.leadsSurely) return NOT_LEADING
     const { log } = this
     const { minInsyncReplicas } = log.config
     if (requiredAcks === -1 && leadership.missingMembers(minInsyncReplicas) > 0) {
@@ -216,7 +220,19 @@ export class Partition implements FollowedPartition {
     const outcome = log.appendAsLeader(records, { leaderEpoch: this.leaderEpoch, origin, guard })
     // A batch that was there already adds nothing.
     if (log.logEndOffset > logEndOffset) this.#appended(leadership, records.length)
-    return outcome
+    const isGap = outcome.error === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    return isGap && !leadership.provesGap() ? NOT_LEADING : outcome
+  }
+
+  /**
+   * The error for a client that asks a leader of its log, NONE where it is answered. `knownEpoch`: that of a record which it
+   * has read; who knows of a later leader than this is told so, not that the epoch does not exist.
+   */
+  refusalToClient(knownEpoch = -1): number {
+    const leadership = this.#leadership
+    if (leadership === null || leadership.followers.length === 0) return ErrorCode.NONE
+    if (!this.#mayLead(leadership)) return ErrorCode.NOT_LEADER_OR_FOLLOWER
+    return knownEpoch > this.leaderEpoch ? ErrorCode.UNKNOWN_LEADER_EPOCH : ErrorCode.NONE
   }
 
   /** Without followers there is nobody else. */

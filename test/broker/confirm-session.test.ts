@@ -3,16 +3,16 @@ import { confirmSession } from '../../src/broker/confirm-session.ts'
 import { CoordinationError } from '../../src/env/coordination.ts'
 import { SimScheduler } from '../../src/env/sim/scheduler.ts'
 
-/** Asks of a session whose `exists` gives these outcomes, one after the other. */
+/** Asks of a session whose `multi` gives these outcomes, one after the other. */
 function confirm(session: { id: bigint }, outcomes: (() => void)[]): Promise<string> {
-  const exists = async (): Promise<null> => (outcomes.shift()!(), null)
+  const multi = async (): Promise<[]> => (outcomes.shift()!(), [])
   const scheduler = new SimScheduler()
-  const answer = confirmSession(Object.assign(session, { exists }), scheduler.timers)
+  const answer = confirmSession(Object.assign(session, { multi }), scheduler.timers)
   return scheduler.until(answer)
 }
 
 const fails = (code: 'CONNECTION_LOSS' | 'SESSION_EXPIRED') => (): void => {
-  throw new CoordinationError(code, '/controller')
+  throw new CoordinationError(code, '/')
 }
 
 test('a session that answers is sound, however often it has to be asked', async () => {

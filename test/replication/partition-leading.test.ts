@@ -368,8 +368,10 @@ describe('a leader that may have been replaced', () => {
     expect(world.partition.read(readOf({ fromAnyReplica: true })).error).toBe(
       ErrorCode.NOT_LEADER_OR_FOLLOWER,
     )
+    expect(world.partition.refusalToClient()).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     expect(fetch(world, 2, 1)).toMatchObject({ error: 0, highWatermark: 1 })
     world.host.lease.holds = true
+    expect(world.partition.refusalToClient()).toBe(ErrorCode.NONE)
     expect(world.partition.append(bytes, 'client', 1)).toMatchObject({ error: 0, firstOffset: 1 })
   })
 

@@ -66,6 +66,8 @@ function answer(
   if (!partition) return failure(wanted, ErrorCode.NOT_LEADER_OR_FOLLOWER)
   const refused = partition.checkLeaderEpoch(wanted.currentLeaderEpoch, request.replicaId === DEBUGGING)
   if (refused !== ErrorCode.NONE) return failure(wanted, refused)
+  const refusal = request.replicaId === CONSUMER ? partition.refusalToClient() : ErrorCode.NONE
+  if (refusal !== ErrorCode.NONE) return failure(wanted, refusal)
   try {
     if (context.apiVersion === 0) return oldStyle(partition, wanted, request)
     const found = find(partition, wanted.timestamp, lastFetchable(partition, request))

@@ -22,6 +22,8 @@ export function handleOffsetForLeaderEpoch(
       if (!hosted) return refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
       const error = hosted.checkLeaderEpoch(currentLeaderEpoch)
       if (error !== ErrorCode.NONE) return refused(error)
+      const refusal = request.replicaId < 0 ? hosted.refusalToClient(leaderEpoch) : ErrorCode.NONE
+      if (refusal !== ErrorCode.NONE) return refused(refusal)
       const end = hosted.log.endOffsetForEpoch(leaderEpoch)
       return { errorCode: ErrorCode.NONE, partition, leaderEpoch: end.leaderEpoch, endOffset: end.endOffset }
     }),

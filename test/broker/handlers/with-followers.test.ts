@@ -5,6 +5,7 @@ import { produceApi } from '../../../src/protocol/messages/00-produce.ts'
 import { fetchApi } from '../../../src/protocol/messages/01-fetch.ts'
 import { listOffsetsApi } from '../../../src/protocol/messages/02-list-offsets.ts'
 import { deleteRecordsApi } from '../../../src/protocol/messages/21-delete-records.ts'
+import { offsetForLeaderEpochApi } from '../../../src/protocol/messages/23-offset-for-leader-epoch.ts'
 import { incrementalAlterConfigsApi } from '../../../src/protocol/messages/44-incremental-alter-configs.ts'
 import type { Partition } from '../../../src/replication/partition.ts'
 import { alterTopic, batchOf, createTopic, fetch, produce, valuesIn } from '../requests.ts'
@@ -97,6 +98,8 @@ async function follow(
 
 describe('Produce', () => {
   /** One batch with acks=all; not awaited. */
+  const sequenced = (baseSequence: number): Buffer =>
+    batchOf(['a'], { producerId: 9, producerEpoch: 0, baseSequence })
   const produceAll = async (timeoutMs: number, records = batchOf(['a', 'b'])): Promise<number> => {
     const topicData = [{ name: topic, partitionData: [{ index: 0, records }] }]
     const request = { transactionalId: null, acks: -1, timeoutMs, topicData }
@@ -128,8 +131,6 @@ describe('Produce', () => {
   })
 
   test('a batch that comes again behind more than five others is DUPLICATE_SEQUENCE_NUMBER, once it is committed', async () => {
-    const sequenced = (baseSequence: number) =>
-      batchOf(['a'], { producerId: 9, producerEpoch: 0, baseSequence })
     for (let sequence = 0; sequence < 8; sequence++) {
       const reply = await produce(broker.client, topic, sequenced(sequence), { acks: 1 })
       expect(reply.errorCode).toBe(ErrorCode.NONE)
@@ -144,6 +145,22 @@ describe('Produce', () => {
     expect(await again).toBe(ErrorCode.DUPLICATE_SEQUENCE_NUMBER)
     expect(await produceAll(LONG_MS, sequenced(1))).toBe(ErrorCode.DUPLICATE_SEQUENCE_NUMBER)
     expect(partition().log.logEndOffset).toBe(8)
+  })
+
+  test('a gap is told when no other can be the leader, who would have what is missing', async () => {
+    await produce(broker.client, topic, sequenced(0))
+    become()
+    const withGap = (): Promise<number> => produceAll(LONG_MS, sequenced(5))
+    const { NOT_LEADER_OR_FOLLOWER, OUT_OF_ORDER_SEQUENCE_NUMBER } = ErrorCode
+    expect(await withGap()).toBe(NOT_LEADER_OR_FOLLOWER)
+    await follow(1)
+    expect(await withGap()).toBe(NOT_LEADER_OR_FOLLOWER)
+    await follow(1)
+    expect(await withGap()).toBe(OUT_OF_ORDER_SEQUENCE_NUMBER)
+    expect(await withGap()).toBe(NOT_LEADER_OR_FOLLOWER)
+    become({ isr: [broker.process.broker.brokerId] })
+    expect(await withGap()).toBe(OUT_OF_ORDER_SEQUENCE_NUMBER)
+    expect(partition().log.logEndOffset).toBe(1)
   })
 
   test('what is not replicated in time is REQUEST_TIMED_OUT, and stays', async () => {
@@ -310,6 +327,28 @@ describe('ListOffsets', () => {
     expect(await latest(5, FOLLOWER)).toEqual([0, 1])
     await follow(1)
     expect(await latest(5)).toEqual([0, 1])
+  })
+})
+
+describe('OffsetForLeaderEpoch', () => {
+  const endOf = async (leaderEpoch: number, replicaId = -1) => {
+    const wanted = { partition: 0, currentLeaderEpoch: -1, leaderEpoch }
+    const topics = [{ topic, partitions: [wanted] }]
+    const reply = await consumer.request(offsetForLeaderEpochApi, 4, { replicaId, topics })
+    const { errorCode, leaderEpoch: epoch, endOffset } = reply.topics[0].partitions[0]
+    return [errorCode, epoch, endOffset]
+  }
+
+  test('of an epoch that is later than its own: the leader is out of date, and the reader looks for another', async () => {
+    await produce(broker.client, topic, batchOf(['a']))
+    const { leaderEpoch } = partition()
+    expect(await endOf(leaderEpoch)).toEqual([0, leaderEpoch, 1])
+    // There is no other leader.
+    expect(await endOf(leaderEpoch + 2)).toEqual([0, -1, -1])
+    become()
+    expect(await endOf(leaderEpoch)).toEqual([0, leaderEpoch, 1])
+    expect(await endOf(leaderEpoch + 2)).toEqual([ErrorCode.UNKNOWN_LEADER_EPOCH, -1, -1])
+    expect(await endOf(leaderEpoch + 2, FOLLOWER)).toEqual([0, -1, -1])
   })
 })
 
