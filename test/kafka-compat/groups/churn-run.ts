@@ -8,21 +8,17 @@ import type { Place } from './group-run.ts'
 import { GroupViewer } from './group-view.ts'
 import { MemberHost } from './member-host.ts'
 import type { Family } from './member-host.ts'
-import type { GroupSpec } from './specs.ts'
+import type { GroupSpec, Times } from './specs.ts'
 
 export interface ChurnPlan {
   readonly seed: number
   readonly steps: number
-  /** Time between two steps, in which some get their share and others do not. */
-  readonly stepMs: number
+  readonly times: Times
   /** By step: faults of the bed, or `crash`, which kills the processes of a third of the members. */
   readonly faults: Readonly<Record<number, string>>
-  /** Of each group, each tenth of a second. */
+  /** Of each group. */
   readonly recordsPerTick: number
 }
-
-const TICK_MS = 100
-const LOOK_EVERY_MS = 300
 
 /** mulberry32 */
 export function seeded(seed: number): () => number {
@@ -87,8 +83,10 @@ class ChurnRun {
 
   /** Until `stopProducing`; every record that is acknowledged is told to the group's checker. */
   async produce(): Promise<void> {
-    const kafka = kafkajsClient(this.#bed.bootstrap, { retry: patient })
-    const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry: patient })
+    // How long a broker is away is not judged here.
+    const retry = { ...patient, retries: 100_000 }
+    const kafka = kafkajsClient(this.#bed.bootstrap, { retry })
+    const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry })
     await producer.connect()
     while (this.#isProducing) {
       for (const group of this.groups) {
@@ -106,7 +104,7 @@ class ChurnRun {
           }
         }
       }
-      await pause(TICK_MS)
+      await pause(this.#plan.times.tickMs)
     }
     await producer.disconnect()
   }
@@ -114,7 +112,7 @@ class ChurnRun {
   async look(): Promise<void> {
     while (this.#isLooking) {
       for (const group of this.groups) await group.look()
-      await pause(LOOK_EVERY_MS)
+      await pause(3 * this.#plan.times.tickMs)
     }
   }
 
@@ -129,7 +127,7 @@ class ChurnRun {
         await done
       }
       for (const group of this.groups) group.step()
-      await pause(this.#plan.stepMs)
+      await pause(this.#plan.times.stepMs)
       this.#assertAlive()
     }
     await Promise.all(this.groups.map((group) => group.lastComes()))

@@ -56,7 +56,7 @@ async function run(
   await churns(bed!, specs, {
     seed,
     steps,
-    stepMs: timesOf(size).stepMs,
+    times: timesOf(size),
     recordsPerTick: Math.min(10, Math.ceil(partitions / 5)),
     faults: { [at(0.2)]: faults[0], [at(0.5)]: 'crash', [at(0.8)]: faults[1] },
   })

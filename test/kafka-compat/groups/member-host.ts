@@ -11,7 +11,7 @@ import type { Observation } from './history.ts'
 export type Family = 'java' | 'rdkafka' | 'kafkajs'
 
 /** For a few hundred consumers of the Java client. */
-const JAVA_HEAP_MEGABYTES = 1024
+const JAVA_HEAP_MEGABYTES = 2048
 
 async function commandOf(family: Family): Promise<string[]> {
   switch (family) {

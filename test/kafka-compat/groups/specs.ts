@@ -23,6 +23,8 @@ export interface Times {
   readonly fetchMs: number
   /** Between two changes: of a large group long enough for most of its members to hear of a rebalance, by their heartbeats. */
   readonly stepMs: number
+  /** Between two batches of records; three of them between two looks at the group. */
+  readonly tickMs: number
 }
 const small: Times = {
   sessionMs: 10_000,
@@ -30,6 +32,7 @@ const small: Times = {
   rebalanceMs: 30_000,
   fetchMs: 500,
   stepMs: 700,
+  tickMs: 100,
 }
 const medium: Times = {
   sessionMs: 20_000,
@@ -37,6 +40,7 @@ const medium: Times = {
   rebalanceMs: 30_000,
   fetchMs: 1_000,
   stepMs: 4_000,
+  tickMs: 100,
 }
 const large: Times = {
   sessionMs: 45_000,
@@ -44,6 +48,7 @@ const large: Times = {
   rebalanceMs: 120_000,
   fetchMs: 5_000,
   stepMs: 10_000,
+  tickMs: 1_000,
 }
 export const timesOf = (size: number): Times => (size < 20 ? small : size < 100 ? medium : large)
 
