@@ -2,7 +2,7 @@
  * The same heartbeats to Apache Kafka 4.1 (KRaft) and to ours: members of a group that join, acknowledge, fall behind, leave and
  * come back, and what is wrong. Every reply is compared field by field, every description of the group too.
  */
-import { test } from 'vitest'
+import { expect, test } from 'vitest'
 import { SeededRandom } from '../../coordinator/world.ts'
 import type { WireClient } from '../../broker/wire-client.ts'
 import { metadataApi } from '../../../src/protocol/messages/03-metadata.ts'
@@ -15,10 +15,18 @@ import { consumerGroupDescribeApi } from '../../../src/protocol/messages/69-cons
 import type { Encodable } from '../../../src/protocol/schema.ts'
 import type { TestBroker } from '../harness/broker.ts'
 import { eventually } from '../harness/conditions.ts'
+import { kafkaJars } from '../harness/paths.ts'
+import { filesBelow, kafkaDumpOf, ourDump } from './dump-log/both-dumps.ts'
+import { expectSameOffsets } from './dump-log/decoded.ts'
+import { historiesIn } from './dump-log/histories.ts'
+import type { Histories } from './dump-log/histories.ts'
 import { startBoth, startSide, type SideKind } from './sides.ts'
 
 const TOPICS = { one: 7, two: 4, three: 12 }
 const STEPS = 250
+/** Ours writes commits as Kafka 3.9 does, whose coordinators may read them next; nothing but the number differs. */
+const LATER_COMMIT = ['"version":"4"', '"version":"3"'] as const
+const OFFSETS_LOG = /\/__consumer_offsets-\d+\/\d+\.log$/
 
 interface Owned {
   [topic: string]: number[]
@@ -120,6 +128,16 @@ class Side {
     const topics = [{ name: 'one', partitions }]
     const body = { groupId, memberId, generationIdOrMemberEpoch: epoch, topics }
     return this.client.request(offsetCommitApi, version, body)
+  }
+
+  /** What the coordinator has in its log when it has been stopped, group by group. */
+  async stored() {
+    await this.broker.shutDown()
+    const logs = filesBelow(this.broker.dataDirectory).filter((path) => OFFSETS_LOG.test(path))
+    const dump = await kafkaDumpOf(`${kafkaJars}/*`, logs, '--offsets-decoder')
+    expectSameOffsets(dump, await ourDump(logs))
+    const histories = JSON.stringify(historiesIn(dump, new Map(), this.names))
+    return JSON.parse(histories.replaceAll(...LATER_COMMIT)) as Histories
   }
 
   async list() {
@@ -272,4 +290,9 @@ test('what is wrong', async () => {
   })
   await both('no such group', (side) => side.describe('nobody', 0))
   await both('the groups', (side) => side.list())
+})
+
+test('what has been stored of them', async () => {
+  const histories = await both('the logs', (side) => side.stored())
+  expect(Object.keys(histories)).toHaveLength(8)
 })

@@ -16,17 +16,29 @@ export function filesBelow(...directories: string[]): string[] {
     .sort()
 }
 
+/** On a busy machine a JVM takes its time. */
+const PATIENT = { timeoutMs: 240_000 }
+
 /** Lines by file, without those that only say what is read; what it complains of is on standard error. */
 export interface KafkaDump {
   readonly lines: Map<string, string[]>
   readonly complaints: string
 }
 
-export async function kafkaDump(paths: string[], ...options: string[]): Promise<KafkaDump> {
+export function kafkaDump(paths: string[], ...options: string[]): Promise<KafkaDump> {
+  return kafkaDumpOf(kafka39ClassPath(), paths, ...options)
+}
+
+/** By the kafka-dump-log of another version. */
+export async function kafkaDumpOf(
+  classPath: string,
+  paths: string[],
+  ...options: string[]
+): Promise<KafkaDump> {
   const jvm = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dfile.encoding=UTF-8']
-  const encoding = ['-Dstdout.encoding=UTF-8', '-cp', kafka39ClassPath()]
+  const encoding = ['-Dstdout.encoding=UTF-8', '-cp', classPath]
   const tool = ['kafka.tools.DumpLogSegments', '--files', paths.join(','), ...options]
-  const { code, stdout, stderr } = await runCommand('java', [...jvm, ...encoding, ...tool])
+  const { code, stdout, stderr } = await runCommand('java', [...jvm, ...encoding, ...tool], PATIENT)
   if (code !== 0) throw new Error(`kafka-dump-log: exit code ${code}\n${stdout.slice(-2000)}${stderr}`)
   const lines = new Map<string, string[]>()
   let current: string[] = []

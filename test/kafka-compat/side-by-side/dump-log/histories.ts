@@ -31,18 +31,27 @@ const SAME_IN_BATCH = [
 ]
 /** Of a producer's; where there is none Kafka's tombstones say 0, and all others -1. */
 const SEQUENCES = ['baseSequence', 'lastSequence']
-const TIMES = new Set(['CreateTime', 'commitTimestamp', 'expireTimestamp', 'currentStateTimestamp'])
+/** What differs from run to run: it is told that it is there. */
+const VARYING = new Set([
+  'CreateTime',
+  'commitTimestamp',
+  'expireTimestamp',
+  'currentStateTimestamp',
+  // Of topics, with their ids.
+  'metadataHash',
+])
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
+const TOPIC_ID = /(?<=")[\w-]{22}(?=")/g
 const RECORD =
   /^\| offset: \d+ CreateTime: \d+ (keySize: -?\d+ valueSize: -?\d+) sequence: -?\d+ headerKeys: \[\](.*)$/
 const MARKER = /^ endTxnMarker: (\w+) coordinatorEpoch: (\d+)$/
 const TRANSACTION = /^ key: transaction_metadata::transactionalId=(\S*) payload: (.*)$/
 const OFFSETS = /^ key: (\{.*?\}\}) payload: (.*)$/
 
-/** Producer ids by the transactional id that had them first. */
-export type ProducerNames = ReadonlyMap<string, string>
+/** What ids stand for: those of producers for the transactional id that had them first, those of topics for their names. */
+export type Names = ReadonlyMap<string, string>
 
-export function producersIn(transactionLog: KafkaDump): ProducerNames {
+export function producersIn(transactionLog: KafkaDump): Names {
   const names = new Map<string, string>()
   for (const line of [...transactionLog.lines.values()].flat()) {
     const [, id, producerId] = /transactionalId=(\S*) payload: producerId:(\d+),/.exec(line) ?? []
@@ -51,14 +60,14 @@ export function producersIn(transactionLog: KafkaDump): ProducerNames {
   return names
 }
 
-export function historiesIn(dump: KafkaDump, producers: ProducerNames): Histories {
+export function historiesIn(dump: KafkaDump, producers: Names, topics: Names = new Map()): Histories {
   const histories: Histories = {}
   for (const lines of dump.lines.values()) {
     let batch: Record<string, string> = {}
     let index = 0
     for (const line of lines) {
       if (line.startsWith('|')) {
-        const { whose, ...stored } = recordOf(line, batch.producer)
+        const { whose, ...stored } = recordOf(named(line, topics), batch.producer)
         const own = (histories[whose] ??= [])
         own.push({ batch, index: index++, ...stored })
       } else {
@@ -70,19 +79,22 @@ export function historiesIn(dump: KafkaDump, producers: ProducerNames): Historie
   return Object.fromEntries(Object.entries(histories).map(([whose, own]) => [whose, withoutIds(own)]))
 }
 
-function batchOf(line: string, producers: ProducerNames): Record<string, string> {
+function named(line: string, topics: Names): string {
+  return line.replace(TOPIC_ID, (id) => topics.get(id) ?? id)
+}
+
+function batchOf(line: string, producers: Names): Record<string, string> {
   const all = new Map([...line.matchAll(/(\w+): (\S+)/g)].map(([, name, value]) => [name, value]))
   const producerId = all.get('producerId')!
   const batch: Record<string, string> = { producer: producers.get(producerId) ?? producerId }
   for (const name of producerId === '-1' ? SAME_IN_BATCH : [...SAME_IN_BATCH, ...SEQUENCES]) {
-    batch[name] = TIMES.has(name) ? timeOf(all.get(name)) : all.get(name)!
+    batch[name] = VARYING.has(name) ? presenceOf(all.get(name)) : all.get(name)!
   }
   return batch
 }
 
-/** A time is told by that there is one. */
-function timeOf(value: Json | undefined): string {
-  return Number(value) > 0 ? '<time>' : String(value)
+function presenceOf(value: Json | undefined): string {
+  return value === undefined || Number(value) === 0 || Number(value) === -1 ? String(value) : '<there>'
 }
 
 function recordOf(line: string, producer: string) {
@@ -97,9 +109,9 @@ function recordOf(line: string, producer: string) {
   }
   const [, key, payload] = OFFSETS.exec(rest) ?? []
   if (payload === undefined) throw new Error(`not decoded: ${line}`)
-  const named = JSON.parse(key) as { data: { group: string } }
+  const of = JSON.parse(key) as { data: { [name: string]: Json } }
   const value = payload === '<DELETE>' ? null : normalised(JSON.parse(payload) as Json)
-  return { whose: named.data.group, sizes, key: named as unknown as Json, value }
+  return { whose: (of.data.group ?? of.data.groupId) as string, sizes, key: of as unknown as Json, value }
 }
 
 /** `name:value,name=[a,b],…` */
@@ -107,7 +119,7 @@ function stateOf(payload: string): Json {
   const state: Record<string, Json> = {}
   for (const [, name, value] of payload.matchAll(/(\w+)[:=](\[[^\]]*\]|[^,]*)/g)) {
     if (name === 'producerId') continue
-    if (name === 'txnLastUpdateTimestamp') state[name] = timeOf(value)
+    if (name === 'txnLastUpdateTimestamp') state[name] = presenceOf(value)
     else state[name] = value.startsWith('[') ? value.slice(1, -1).split(/,\s*/).sort() : value
   }
   return state
@@ -118,7 +130,10 @@ function normalised(value: Json): Json {
   if (Array.isArray(value)) return value.map(normalised).sort(byWhatStays)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map(([name, part]) => [name, TIMES.has(name) ? timeOf(part) : normalised(part)]),
+    Object.entries(value).map(([name, part]) => [
+      name,
+      VARYING.has(name) ? presenceOf(part) : normalised(part),
+    ]),
   )
 }
 
