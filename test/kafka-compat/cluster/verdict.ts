@@ -1,7 +1,7 @@
 /** What is said of a topic when all is quiet again: read it to its end, judge what was seen, compare the replicas. */
 import type { Cluster } from '../harness/cluster.ts'
 import type { ClusterMember } from '../harness/cluster-member.ts'
-import { eventually, pause } from '../harness/conditions.ts'
+import { eventually, eventuallyAsMoreComes, pause } from '../harness/conditions.ts'
 import { kcat } from '../harness/kcat.ts'
 import type { Anomaly, HistoryChecker, LogRecord } from './checker.ts'
 import type { ClusterView } from './cluster-view.ts'
@@ -103,7 +103,10 @@ async function untilAllRead(checker: HistoryChecker, logs: Map<number, LogRecord
     [...logs].every(([partition, { length }]) =>
       [...names].every((group) => checker.countRead(group, partition) >= length),
     )
-  await eventually('all groups have read all', isRead, 60_000).catch(() => undefined)
+  const countRead = (group: string): number =>
+    [...logs.keys()].reduce((sum, partition) => sum + checker.countRead(group, partition), 0)
+  const count = (): number => [...names].reduce((sum, group) => sum + countRead(group), 0)
+  await eventuallyAsMoreComes('all groups have read all', isRead, count, 60_000).catch(console.error)
 }
 
 /** Of the round's topic below its high watermark; of the internal topics, which nobody reads, to their common end. */

@@ -21,6 +21,24 @@ export async function eventually<T>(
   }
 }
 
+/**
+ * As `eventually`, for what takes the longer, the busier the machine is: fails when no more has come within the time given, by
+ * `count`, which only grows.
+ */
+export async function eventuallyAsMoreComes(
+  what: string,
+  isDone: () => boolean,
+  count: () => number,
+  limitMs: number,
+): Promise<void> {
+  for (let before = -1; count() > before;) {
+    before = count()
+    const isOver = await eventually(what, isDone, limitMs).catch(() => false)
+    if (isOver) return
+  }
+  throw new Error(`${what}: no more came within ${limitMs} ms`)
+}
+
 /** Lets other things happen between two looks at a condition. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))

@@ -3,7 +3,7 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { compiledProgram } from '../harness/c-program.ts'
-import { eventually } from '../harness/conditions.ts'
+import { eventually, eventuallyAsMoreComes } from '../harness/conditions.ts'
 import { javaArguments } from '../harness/java.ts'
 import { kafkajsClient, patient } from '../harness/kafkajs-client.ts'
 import { cache, repository } from '../harness/paths.ts'
@@ -192,21 +192,6 @@ function figuresOf(
   }
 }
 
-/** As long as more has come within the limit: a backlog takes the longer, the busier the machine is. */
-async function whileMoreCame(
-  what: string,
-  isDone: () => boolean,
-  count: () => number,
-  limitMs: number,
-): Promise<void> {
-  for (let before = -1; count() > before;) {
-    before = count()
-    const isOver = await eventually(what, isDone, limitMs).catch(() => false)
-    if (isOver) return
-  }
-  throw new Error(`${what}: no more came within ${limitMs} ms`)
-}
-
 /** Groups are given time to read and transform all; what they have not then is the checker's affair. */
 async function untilDrained(
   cluster: Brokers,
@@ -228,7 +213,7 @@ async function untilDrained(
       const last = log.at(-1)
       return last === undefined || checker.committedOffset(group, partition) > last.offset
     })
-  await whileMoreCame(
+  await eventuallyAsMoreComes(
     'all that is committed is transformed',
     () => {
       for (const family of families) family.assertAlive()
@@ -244,7 +229,7 @@ async function untilDrained(
   const logs = new Map([...readInput, ...output])
   const countRead = (group: string): number =>
     [...logs.keys()].reduce((sum, partition) => sum + checker.countRead(group, partition), 0)
-  await whileMoreCame(
+  await eventuallyAsMoreComes(
     'all groups have read all',
     () => names.every((group) => isRead(logs, group)),
     () => names.reduce((sum, group) => sum + countRead(group), 0),
