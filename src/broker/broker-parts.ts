@@ -144,7 +144,9 @@ export function buildParts(
   })
   session.onState((state) => {
     isSessionSound = state === 'connected' || state === 'renewed'
-    if (state === 'expired') replicas.sessionExpired()
+    if (state !== 'expired') return
+    controlPlane.sessionExpired()
+    replicas.sessionExpired()
   })
   const controlPlane: ControlPlane = new ControlPlane({
     brokerEpoch,

@@ -50,26 +50,39 @@ export class ControlPlane {
   readonly #parts: ControlPlaneParts
   /** Of the latest controller heard of. */
   #controllerEpoch = 0
+  /** Of the registration that went with its session. */
+  #endedBrokerEpoch = UNKNOWN_EPOCH
   #queue: Promise<unknown> = Promise.resolve()
 
   constructor(parts: ControlPlaneParts) {
     this.#parts = parts
   }
 
+  /**
+   * The session has ended, and the registration with it: what was sent to that, and waited in a socket or here, is not done.
+   * Others may lead what it gives this broker to lead.
+   */
+  sessionExpired(): void {
+    this.#endedBrokerEpoch = this.#parts.brokerEpoch()
+  }
+
   /** Rejects with CoordinationError where the topics' settings cannot be read: nothing is done then. */
   leaderAndIsr(from: ControlRequest, states: readonly PartitionState[]): Promise<BrokerAnswer> {
     if (!areNumbered(states)) return refused()
-    return this.#serve(from, async () => {
-      const { topicConfigs, replicas } = this.#parts
-      // A broker that was not registered while a topic was deleted has not heard of it: what it knows is of the topic before.
-      const again = new Set(states.filter(({ isNew }) => isNew).map(({ topic }) => topic))
-      await topicConfigs.load(
-        states.map(({ topic }) => topic),
-        again,
-      )
-      const { controllerId, controllerEpoch } = from
-      return replicas.applyLeaderAndIsr({ controllerId, controllerEpoch, states })
-    })
+    const { topicConfigs, replicas } = this.#parts
+    const { controllerId, controllerEpoch } = from
+    return this.#serve(
+      from,
+      () => replicas.applyLeaderAndIsr({ controllerId, controllerEpoch, states }),
+      () => {
+        // A broker that was not registered while a topic was deleted has not heard of it: what it knows is of the topic before.
+        const again = new Set(states.filter(({ isNew }) => isNew).map(({ topic }) => topic))
+        return topicConfigs.load(
+          states.map(({ topic }) => topic),
+          again,
+        )
+      },
+    )
   }
 
   /** Live brokers replace what was known, partitions are merged into it. */
@@ -89,21 +102,27 @@ export class ControlPlane {
     return this.#serve(from, () => this.#parts.replicas.stopReplicas(replicas))
   }
 
+  /** `prepare` may take its time: what held before it is looked at again. */
   #serve(
     from: ControlRequest,
-    act: () => readonly PartitionAnswer[] | Promise<readonly PartitionAnswer[]>,
+    act: () => readonly PartitionAnswer[],
+    prepare?: () => Promise<void>,
   ): Promise<BrokerAnswer> {
     const answer = this.#queue.then(async () => {
-      const error = this.#check(from)
-      return { error, partitions: error === ErrorCode.NONE ? await act() : [] }
+      let error = this.#check(from)
+      if (error === ErrorCode.NONE && prepare !== undefined) {
+        await prepare()
+        error = this.#check(from)
+      }
+      return { error, partitions: error === ErrorCode.NONE ? act() : [] }
     })
     this.#queue = answer.catch(() => undefined)
     return answer
   }
 
   #check({ brokerEpoch, controllerEpoch }: ControlRequest): number {
-    if (brokerEpoch !== UNKNOWN_EPOCH && brokerEpoch < this.#parts.brokerEpoch())
-      return ErrorCode.STALE_BROKER_EPOCH
+    const isOfEarlierLife = brokerEpoch < this.#parts.brokerEpoch() || brokerEpoch <= this.#endedBrokerEpoch
+    if (brokerEpoch !== UNKNOWN_EPOCH && isOfEarlierLife) return ErrorCode.STALE_BROKER_EPOCH
     if (controllerEpoch < this.#controllerEpoch) return ErrorCode.STALE_CONTROLLER_EPOCH
     this.#controllerEpoch = controllerEpoch
     return ErrorCode.NONE

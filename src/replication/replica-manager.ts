@@ -150,6 +150,7 @@ export class ReplicaManager {
       const known = this.get(topic, index)
       if (known?.isOffline) return ErrorCode.KAFKA_STORAGE_ERROR
       if (known && !this.#hasTopicId(known, state)) return ErrorCode.INCONSISTENT_TOPIC_ID
+      if (state.replicas.length > 1) this.#lease.start()
       const isTold =
         known &&
         (known.awaitsController
@@ -191,10 +192,7 @@ export class ReplicaManager {
   #lead(partition: Partition, state: PartitionState): void {
     this.#unfollow(partition)
     if (!partition.makeLeader(state)) return
-    if (partition.followers.length > 0) {
-      this.#watchLag()
-      this.#lease.start()
-    }
+    if (partition.followers.length > 0) this.#watchLag()
     this.#parts.listener.elected(partition.topic, partition.index, state.leaderEpoch)
   }
 

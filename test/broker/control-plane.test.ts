@@ -66,6 +66,23 @@ test('partitions are applied when the settings of their topics are known', async
   expect(answer).toEqual({ error: ErrorCode.NONE, partitions })
 })
 
+test('what was sent to a registration that has ended is refused, also where it was being prepared', async () => {
+  const { controlPlane, done, settings } = plane()
+  let loaded = (): void => undefined
+  settings.load = () => new Promise((resolve) => (loaded = resolve))
+  const answer = controlPlane.leaderAndIsr(from(3), [state('a')])
+  const next = controlPlane.updateMetadata(from(3), NOTHING)
+  await Promise.resolve()
+  controlPlane.sessionExpired()
+  loaded()
+  const stale = { error: ErrorCode.STALE_BROKER_EPOCH, partitions: [] }
+  expect(await answer).toEqual(stale)
+  expect(await next).toEqual(stale)
+  expect(done).toEqual(['settings of a'])
+  const renewed = from(3, BROKER_EPOCH + 1)
+  expect((await controlPlane.updateMetadata(renewed, NOTHING)).error).toBe(ErrorCode.NONE)
+})
+
 test('a request for an earlier life of the broker is refused; one for a later life, or for any, is taken', async () => {
   const { controlPlane, done } = plane()
   const earlier = from(3, BROKER_EPOCH - 1)
