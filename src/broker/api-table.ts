@@ -50,6 +50,7 @@ import { handleListTransactions } from './handlers/66-list-transactions.ts'
 import { handleAllocateProducerIds } from './handlers/67-allocate-producer-ids.ts'
 import { handleConsumerGroupHeartbeat } from './handlers/68-consumer-group-heartbeat.ts'
 import { handleConsumerGroupDescribe } from './handlers/69-consumer-group-describe.ts'
+import { handleListConfigResources } from './handlers/74-list-config-resources.ts'
 
 // A row's handler fits its own API's messages; the table as a whole forgets which.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -112,6 +113,7 @@ const handlers = new Map<number, AnyHandler>([
   [67, amongBrokers(handleAllocateProducerIds)],
   [68, handleConsumerGroupHeartbeat],
   [69, handleConsumerGroupDescribe],
+  [74, handleListConfigResources],
 ])
 
 export interface ApiRow {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes test/golden/data anew: messages, record batches, coordinator records and placements of replicas as Apache Kafka
-# 3.9.1's own classes write them; of the consumer group protocol (KIP-848) and transaction.version 2 (KIP-890) as 4.1.1's do. Needs a JDK (17 or later) and Maven, which fetches Kafka's jars. The data is committed:
+# 3.9.1's own classes write them; of the consumer group protocol (KIP-848), transaction.version 2 (KIP-890) and ListConfigResources (KIP-1142) as 4.1.1's do. Needs a JDK (17 or later) and Maven, which fetches Kafka's jars. The data is committed:
 # run this when an API or a version is added (and add it to the list below), then look at what changed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,4 +19,4 @@ new="$here/../../.cache/golden-jars-4.1"
 mkdir -p "$new"
 mvn -q -f "$here/java-4.1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$new"
 javac -cp "$new/*" -d "$new/classes" "$here"/java/Golden.java "$here"/java-4.1/*.java
-java -cp "$new/classes:$new/*" Generate "$here/data" 0:12-12 26:0-5 28:0-5 68:0-1 69:0-1
+java -cp "$new/classes:$new/*" Generate "$here/data" 0:12-12 26:0-5 28:0-5 68:0-1 69:0-1 74:0-1

@@ -107,6 +107,7 @@ describe('the table of APIs', () => {
       // Of Kafka 4.1.
       'ConsumerGroupHeartbeat 0-1 0',
       'ConsumerGroupDescribe 0-1 0',
+      'ListConfigResources 0-1 0',
     ])
   })
 })

@@ -105,6 +105,10 @@ export class ConfigAdmin {
     return this.#read('topics', topic)
   }
 
+  configuredGroups(): Iterable<string> {
+    return this.#options.groupConfigs.groupIds()
+  }
+
   async describe(request: DescribeConfigsRequest): Promise<DescribeResult[]> {
     const results: DescribeResult[] = []
     for (const resource of request.resources) {

@@ -62,6 +62,11 @@ export class GroupConfigs {
     return this.#properties.get(groupId) ?? {}
   }
 
+  /** Groups that have settings of their own, as far as this broker has read them. */
+  groupIds(): Iterable<string> {
+    return this.#properties.keys()
+  }
+
   /** undefined: nothing is set for it. */
   timesOf(groupId: string): GroupTimes | undefined {
     return this.#times.get(groupId)

@@ -47,6 +47,7 @@ import { listTransactionsApi } from './66-list-transactions.ts'
 import { allocateProducerIdsApi } from './67-allocate-producer-ids.ts'
 import { consumerGroupHeartbeatApi } from './68-consumer-group-heartbeat.ts'
 import { consumerGroupDescribeApi } from './69-consumer-group-describe.ts'
+import { listConfigResourcesApi } from './74-list-config-resources.ts'
 
 export const apis: readonly AnyApi[] = [
   produceApi,
@@ -96,6 +97,7 @@ export const apis: readonly AnyApi[] = [
   allocateProducerIdsApi,
   consumerGroupHeartbeatApi,
   consumerGroupDescribeApi,
+  listConfigResourcesApi,
 ]
 
 export const apiByKey: ReadonlyMap<number, AnyApi> = new Map(apis.map((api) => [api.key, api]))
