@@ -9,6 +9,7 @@ const MEMBER = 'kafkajs-member'
 const PRODUCER = 'kafkajs'
 const TICK_MS = 50
 const COMMIT_EVERY_MS = 500
+const START_AGAIN_MS = 1000
 /** So many of the last lines that kafkajs says are kept, its requests among them. */
 const SAID_KEPT = 400
 /**
@@ -49,9 +50,20 @@ export async function startKafkajs(options: LoadOptions, { observe, fail }: List
       if (restart || load.stopping) return
       if (!error.message.includes(GAVE_UP))
         return fail(new Error(`the kafkajs consumer ended: ${String(error)}`))
-      startConsumer().catch((cause: Error) => fail(new Error('no new kafkajs consumer', { cause })))
+      void startAgain()
     })
     await load.consume(consumer)
+  }
+  /** As often as it takes: what its group has not read in the end is seen. */
+  const startAgain = async (): Promise<void> => {
+    while (!load.stopping) {
+      const isStarted = await startConsumer().then(
+        () => true,
+        () => false,
+      )
+      if (isStarted) return
+      await pause(START_AGAIN_MS)
+    }
   }
   await startConsumer()
   const produced = load.produce(producer)
