@@ -70,7 +70,7 @@ class ChurnRun {
       hosts.lasting = await this.#host(family)
       hosts.doomed = await this.#host(family)
     }
-    for (const group of this.groups) group.startAll()
+    await Promise.all(this.groups.map((group) => group.startAll()))
   }
 
   async #createTopics(): Promise<void> {

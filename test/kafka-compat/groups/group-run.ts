@@ -24,6 +24,9 @@ interface Member {
  */
 const COMES_AGAIN = brokerKind === 'kafka' ? /UnreleasedInstanceId|UnknownServer/ : /UnreleasedInstanceId/
 
+/** So many are started at once in the beginning: clients of a busy machine give up when they take too long. */
+const WAVE = 50
+
 export class GroupRun {
   readonly spec: GroupSpec
   readonly checker = new GroupChecker()
@@ -34,6 +37,8 @@ export class GroupRun {
   readonly #live = new Map<string, Member>()
   /** Told to close; `done` is called when they have. */
   readonly #closing = new Map<string, { readonly place: Place; readonly done: () => void }>()
+  /** What each member has told last. */
+  readonly #last = new Map<string, Observation>()
   /** Of static members that are started again. */
   #restarting = 0
   #started = 0
@@ -51,6 +56,7 @@ export class GroupRun {
   observe(seen: Observation): void {
     if (seen.kind === 'failed' && COMES_AGAIN.test(seen.reason)) return this.#comeAgain(seen)
     this.checker.observe(seen)
+    if ('member' in seen) this.#last.set(seen.member, seen)
     if (seen.kind !== 'left' && seen.kind !== 'failed') return
     this.#closing.get(seen.member)?.done()
     this.#closing.delete(seen.member)
@@ -95,8 +101,20 @@ export class GroupRun {
   }
 
   /** Every third in the process that is killed, every second with an instance id, some of which are killed. */
-  startAll(): void {
-    for (let i = 0; i < this.spec.size; i++) this.#startNew()
+  async startAll(): Promise<void> {
+    while (this.#started < this.spec.size) {
+      for (let i = 0; i < WAVE && this.#started < this.spec.size; i++) this.#startNew()
+      if (this.#started < this.spec.size) await this.#haveJoined()
+    }
+  }
+
+  #haveJoined(): Promise<boolean> {
+    const areMembers = async (): Promise<boolean> => {
+      const view = await this.#viewer.describe(this.spec.id)
+      if (view?.members.size === this.#live.size) return true
+      throw new Error(`${view?.members.size} of ${this.#live.size}`)
+    }
+    return eventually(`those that were started are members of ${this.spec.id}`, areMembers, this.#patienceMs)
   }
 
   #startNew(): void {
@@ -205,7 +223,11 @@ export class GroupRun {
     if (view.state !== 'Stable') return view.state
     const names = [...view.members.keys()].sort()
     const live = [...this.#live.values()].map(ownerOf).sort()
-    if (names.join() !== live.join()) return `members ${names.join()} instead of ${live.join()}`
+    if (names.join() !== live.join()) {
+      const missing = [...this.#live.values()].filter((member) => !view.members.has(ownerOf(member)))
+      const last = missing.map(({ name }) => `${name}: ${JSON.stringify(this.#last.get(name))}`)
+      return `members ${names.join()} instead of ${live.join()}; last heard of those missing: ${last.join()}`
+    }
     const owned = [...view.members.values()].flat().sort((a, b) => a - b)
     const all = Array.from({ length: this.spec.partitions }, (_, i) => i)
     if (owned.join() !== all.join()) return `partitions ${owned.join()} have owners`

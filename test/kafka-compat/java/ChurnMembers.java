@@ -57,6 +57,8 @@ public final class ChurnMembers {
     private static final class Member extends Thread implements ConsumerRebalanceListener {
         private final String topic;
         private final Map<String, Object> settings;
+        /** Hundreds of members that look all the time would leave no time for anything else. */
+        private final Duration pollTime;
         private final Map<TopicPartition, Long> read = new HashMap<>();
         private KafkaConsumer<String, String> consumer;
         private long committedMs;
@@ -76,6 +78,7 @@ public final class ChurnMembers {
                 int at = words[i].indexOf('=');
                 settings.put(words[i].substring(0, at), words[i].substring(at + 1));
             }
+            pollTime = Duration.ofMillis(Long.parseLong((String) settings.get("fetch.max.wait.ms")) / 2);
         }
 
         @Override
@@ -84,7 +87,7 @@ public final class ChurnMembers {
                 consumer = new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer());
                 consumer.subscribe(List.of(topic), this);
                 while (running) {
-                    for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(200))) {
+                    for (ConsumerRecord<String, String> record : consumer.poll(pollTime)) {
                         say("r " + record.partition() + " " + record.offset() + " " + record.value());
                         read.put(new TopicPartition(topic, record.partition()), record.offset() + 1);
                     }
