@@ -144,6 +144,11 @@ function simpleGroups(): Step[] {
 
 const CONSUMED = 'consumed'
 
+/** Kafka may not have heard of the transaction yet where it asks its coordinator. */
+function isCommitted({ topics }: { topics: { partitions: { errorCode: number }[] }[] }): boolean {
+  return topics.every(({ partitions }) => partitions.every(({ errorCode }) => errorCode === 0))
+}
+
 /** One transactional id, whose producers begin again and again. */
 class Producing {
   readonly id: string
@@ -172,12 +177,10 @@ class Producing {
     const partitions = indexes.map((index) => {
       return { partitionIndex: index, committedOffset: 10 * index, committedMetadata: label }
     })
+    const commits = (replies: Replies) => ({ ...own(replies), topics: [{ name: TOPIC, partitions }] })
     return [
       step(`${this.id} adds ${label}`, addOffsetsToTxnApi, 3, own, { until: isOver }),
-      step(`${this.id} commits ${label}`, txnOffsetCommitApi, 3, (replies) => ({
-        ...own(replies),
-        topics: [{ name: TOPIC, partitions }],
-      })),
+      step(`${this.id} commits ${label}`, txnOffsetCommitApi, 3, commits, { until: isCommitted }),
     ]
   }
 
