@@ -2,6 +2,7 @@
 import kafkajs from 'kafkajs'
 import type { Consumer, EachBatchPayload, LogEntry, Producer } from 'kafkajs'
 import { pause } from '../harness/conditions.ts'
+import '../harness/kafkajs-cure.ts'
 import type { Observation } from './checker.ts'
 import type { Client, Listener, LoadOptions } from './load.ts'
 

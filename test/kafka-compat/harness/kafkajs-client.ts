@@ -1,4 +1,5 @@
 import { promisify } from 'node:util'
+import './kafkajs-cure.ts'
 import * as zlib from 'node:zlib'
 import kafkajs from 'kafkajs'
 import type { Kafka, KafkaConfig, RetryOptions } from 'kafkajs'

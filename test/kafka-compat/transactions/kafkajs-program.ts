@@ -8,6 +8,7 @@
 import { createInterface } from 'node:readline'
 import type { Admin, Consumer, EachBatchPayload, Message, Producer, Transaction } from 'kafkajs'
 import { Random } from '../cluster/random.ts'
+import '../harness/kafkajs-cure.ts'
 import { loadMendedKafkajs } from './kafkajs-mended.ts'
 
 const kafkajs = loadMendedKafkajs()
