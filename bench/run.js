@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { bundle } from '../scripts/bundle.js'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(here)
@@ -19,7 +19,7 @@ if (questions.some((name) => !existsSync(entry(name)))) {
   process.exit(2)
 }
 const outdir = join(root, '.cache', 'bench')
-await build({
+await bundle({
   entryPoints: {
     ...Object.fromEntries(questions.map((name) => [name, entry(name)])),
     'floor-broker': join(here, 'floor', 'floor-broker.ts'),
@@ -31,12 +31,6 @@ await build({
   },
   outdir,
   outExtension: { '.js': '.mjs' },
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
-  packages: 'external',
-  logLevel: 'warning',
 })
 for (const name of questions) {
   const program = join(outdir, `${name}.mjs`)

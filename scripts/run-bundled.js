@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { bundle } from './bundle.js'
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -10,15 +10,9 @@ const repository = dirname(dirname(fileURLToPath(import.meta.url)))
 export async function runLong(name) {
   // As deep below the repository as the source is, which finds the repository by its own place.
   const program = join(repository, `.cache/${name}/run/long-run.mjs`)
-  await build({
+  await bundle({
     entryPoints: [join(repository, `test/kafka-compat/${name}/long-run.ts`)],
     outfile: program,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'warning',
   })
   const options = { cwd: repository, stdio: 'inherit' }
   process.exitCode = spawnSync(process.execPath, [program, ...process.argv.slice(2)], options).status ?? 1

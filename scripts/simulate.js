@@ -6,11 +6,11 @@
 //   --fault NAME    only faults of this kind
 //   --load NAME     what clients do: plain (if not said), transactions, groups
 //   --plant NAME    with a bug of test/sim/planted-bugs.js; ends at the first seed that finds it, and fails if none does
-import { build } from 'esbuild'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { bundle } from './bundle.js'
 import { foundWith, plantedBugs } from '../test/sim/planted-bugs.js'
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -64,13 +64,9 @@ async function main() {
 async function simulator(bug) {
   const outfile = join(repository, '.cache', `simulator-${process.pid}.mjs`)
   mkdirSync(dirname(outfile), { recursive: true })
-  await build({
+  await bundle({
     entryPoints: [join(repository, 'test/sim/run.ts')],
     outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
     sourcemap: 'inline',
     logLevel: 'error',
     plugins: bug === undefined ? [] : [planting(bug)],

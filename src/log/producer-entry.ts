@@ -29,9 +29,13 @@ const FURTHEST_BEHIND = SEQUENCES / 2
 /** How far it is from one sequence on to the other. */
 const distance = (from: number, to: number): number => (to - from + SEQUENCES) % SEQUENCES
 
+/** Without a gap. */
+export const follows = (lastSequence: number, nextSequence: number): boolean =>
+  distance(lastSequence, nextSequence) === 1
+
 export function firstSequenceOf(batch: ProducerBatch): number {
   const first = batch.lastSequence - batch.offsetDelta
-  return first < 0 && batch.lastSequence >= 0 ? first + 0x8000_0000 : first
+  return first < 0 && batch.lastSequence >= 0 ? first + SEQUENCES : first
 }
 
 export class ProducerEntry {
@@ -98,7 +102,7 @@ export class ProducerEntry {
   }
 
   #addSequences(count: number, firstSequence: number): void {
-    const isNext = this.batches.length > 0 && distance(this.lastSequence, firstSequence) === 1
+    const isNext = this.batches.length > 0 && follows(this.lastSequence, firstSequence)
     this.#unbroken = isNext ? Math.min(this.#unbroken + count, FURTHEST_BEHIND) : count
   }
 

@@ -3,7 +3,7 @@
  * that replaying the log gives the same state as appending did.
  */
 import { ErrorCode } from '../protocol/error-codes.ts'
-import { ProducerEntry, type ProducedBatch, type ProducerBatch } from './producer-entry.ts'
+import { follows, ProducerEntry, type ProducedBatch, type ProducerBatch } from './producer-entry.ts'
 import type { AbortedTransactionEntry } from './transaction-index.ts'
 import { Verifications, type VerificationGuard } from './verifications.ts'
 
@@ -40,10 +40,6 @@ const ACCEPTED: ProducerVerdict = { verdict: 'accepted' }
 
 function refused(error: number, message: string): ProducerVerdict {
   return { verdict: 'refused', error, message }
-}
-
-function follows(lastSequence: number, nextSequence: number): boolean {
-  return nextSequence === lastSequence + 1 || (nextSequence === 0 && lastSequence === 0x7fff_ffff)
 }
 
 export interface ProducerRules {

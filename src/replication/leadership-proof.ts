@@ -1,12 +1,14 @@
 /**
- * Whether a leader that is asked for an offset above its log's end leads still. It does if, after the question, every other member
- * of the in-sync set has fetched and, having been answered, has fetched again: none of them follows or is another leader. One
- * fetch says nothing: it may have waited in a socket for as long as this process stood still.
+ * Whether a leader leads still that is asked for an offset above its log's end, or sent a batch behind a gap: who asks may have been
+ * told more by a later leader. It does lead if, after the question, every other member of the in-sync set has fetched and, having
+ * been answered, has fetched again: none of them follows or is another leader. One fetch says nothing: it may have waited in a
+ * socket for as long as this process stood still.
  */
 import type { Clock } from '../env/env.ts'
 import type { FollowerState } from './follower-state.ts'
 
 interface Question {
+  /** How far somebody has been elsewhere. */
   readonly offset: number
   readonly askedMs: number
   /** By broker id: how often it had fetched. */
@@ -17,7 +19,7 @@ const FETCHES = 2
 /** Who asks again, does it soon; who asks later has been elsewhere meanwhile. */
 const VALID_MS = 5000
 
-export class EndProof {
+export class LeadershipProof {
   readonly #clock: Clock
   #question: Question | null = null
 
@@ -25,7 +27,8 @@ export class EndProof {
     this.#clock = clock
   }
 
-  holds(offset: number, inSync: readonly FollowerState[]): boolean {
+  /** Where it is not known how far somebody has been, `offset` is left out. */
+  holds(inSync: readonly FollowerState[], offset = 0): boolean {
     const nowMs = this.#clock.monotonicMs()
     const before = this.#question
     if (before === null || offset > before.offset || nowMs - before.askedMs > VALID_MS) {

@@ -10,7 +10,7 @@ import {
   type InSyncSet,
   type PendingIsr,
 } from './in-sync-set.ts'
-import { EndProof } from './end-proof.ts'
+import { LeadershipProof } from './leadership-proof.ts'
 import type { PartitionState } from './types.ts'
 
 /** What the partitions of a broker share. */
@@ -29,8 +29,8 @@ export class Leadership {
   readonly epochStartOffset: number
   readonly #host: LeadershipHost
   readonly #replicationFactor: number
-  readonly #endProof: EndProof
-  readonly #gapProof: EndProof
+  readonly #endProof: LeadershipProof
+  readonly #gapProof: LeadershipProof
   #set: InSyncSet
 
   /** `before`: this broker led already; what it knows of its followers stays known. */
@@ -40,8 +40,8 @@ export class Leadership {
     this.epochStartOffset = logEndOffset
     this.#replicationFactor = state.replicas.length
     this.#set = { committed: state.isr, pending: null }
-    this.#endProof = new EndProof(clock)
-    this.#gapProof = new EndProof(clock)
+    this.#endProof = new LeadershipProof(clock)
+    this.#gapProof = new LeadershipProof(clock)
     const nowMs = clock.monotonicMs()
     this.followers = state.replicas
       .filter((id) => id !== brokerId)
@@ -92,12 +92,12 @@ export class Leadership {
    * it by a leader that has come after this one. If not, it may be when the question is asked again.
    */
   provesItsEnd(offset: number): boolean {
-    return this.#endProof.holds(offset, this.#inSyncFollowers)
+    return this.#endProof.holds(this.#inSyncFollowers, offset)
   }
 
   /** Likewise, that what a producer wrote before the batch that it sends was not written to a later leader. */
   provesGap(): boolean {
-    return this.#gapProof.holds(0, this.#inSyncFollowers)
+    return this.#gapProof.holds(this.#inSyncFollowers)
   }
 
   get #inSyncFollowers(): FollowerState[] {

@@ -5,8 +5,8 @@
  */
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { beforeAll, expect, test } from 'vitest'
+import { bundle } from '../../scripts/bundle.js'
 import { runLane, type Tally } from './lane.ts'
 import { MOMENTS } from './partitions.ts'
 
@@ -18,15 +18,9 @@ const here = dirname(fileURLToPath(import.meta.url))
 const program = join(here, '../../.cache/crash/killed-process.mjs')
 
 beforeAll(async () => {
-  await build({
+  await bundle({
     entryPoints: [join(here, 'killed-process.ts')],
     outfile: program,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'warning',
   })
 })
 

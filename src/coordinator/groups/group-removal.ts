@@ -7,12 +7,10 @@ import type { OffsetDeleteRequest, OffsetDeleteResponse } from '../../protocol/m
 import { andThen } from '../later.ts'
 import type { Later } from '../later.ts'
 import { SlicedWork } from '../slices.ts'
-import type { GroupCoordinatorConfig } from './config.ts'
 import { MAX_TOMBSTONE_BATCH_BYTES } from './config.ts'
-import type { ConsumerGroups } from './consumer/consumer-groups.ts'
 import type { Group } from './group.ts'
+import type { GroupAccess } from './group-access.ts'
 import { allTombstones, checkDeletable, checkOffsetsDeletable, tombstones } from './group-admin.ts'
-import type { GroupRuntime } from './group-runtime.ts'
 import { expiredOffsets } from './offsets.ts'
 import type { GroupRecord } from './records.ts'
 import type { GroupPartition } from './replay.ts'
@@ -23,17 +21,9 @@ export interface TopicPartition {
   readonly partition: number
 }
 
-export interface GroupRemovalParts {
+export interface GroupRemovalParts extends GroupAccess {
   readonly clock: Clock
   readonly timers: Timers
-  readonly config: GroupCoordinatorConfig
-  readonly metadata: { partitionCount(topic: string): number | undefined }
-  readonly runtime: GroupRuntime
-  readonly consumers: ConsumerGroups
-  /** The partition that holds a group, or the error code why it cannot be asked. */
-  readonly partitionOf: (groupId: string) => GroupPartition | number
-  /** As that, also of the group with the empty name. */
-  readonly anyPartitionOf: (groupId: string) => GroupPartition | number
 }
 
 export class GroupRemoval {

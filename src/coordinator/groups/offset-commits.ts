@@ -9,20 +9,14 @@ import { andThen } from '../later.ts'
 import type { Later } from '../later.ts'
 import { AskedCommits } from './asked-commits.ts'
 import type { AnsweredTopic, AskedTopic } from './asked-commits.ts'
-import type { GroupCoordinatorConfig } from './config.ts'
-import type { ConsumerGroups } from './consumer/consumer-groups.ts'
 import type { Commit, Group } from './group.ts'
-import type { CommittingProducer, GroupRuntime } from './group-runtime.ts'
+import type { GroupAccess } from './group-access.ts'
+import type { CommittingProducer } from './group-runtime.ts'
 import { checkOffsetCommit, checkTxnOffsetCommit, NO_RETENTION } from './offsets.ts'
 import type { GroupPartition } from './replay.ts'
 import { commitStoreError } from './store-errors.ts'
 
-export interface OffsetCommitsParts {
-  readonly config: GroupCoordinatorConfig
-  readonly metadata: {
-    /** undefined for a topic that does not exist. */
-    partitionCount(topic: string): number | undefined
-  }
+export interface OffsetCommitsParts extends GroupAccess {
   /**
    * Whether the producer's transaction includes a partition of `__consumer_offsets`: an error code, and what an append to it
    * needs (AppendWishes.guard). `apiVersion`: of TxnOffsetCommit, which from 4 on knows TRANSACTION_ABORTABLE.
@@ -36,12 +30,6 @@ export interface OffsetCommitsParts {
     },
     apiVersion: number,
   ): Later<{ readonly error: number; readonly guard: CommittingProducer['guard'] }>
-  readonly runtime: GroupRuntime
-  readonly consumers: ConsumerGroups
-  /** The partition that holds a group, or the error code why it cannot be asked. */
-  readonly partitionOf: (groupId: string) => GroupPartition | number
-  /** As that, also of the group with the empty name. */
-  readonly anyPartitionOf: (groupId: string) => GroupPartition | number
 }
 
 export class OffsetCommits {

@@ -31,12 +31,13 @@ export async function eventuallyAsMoreComes(
   count: () => number,
   limitMs: number,
 ): Promise<void> {
+  let cause: unknown
   for (let before = -1; count() > before;) {
     before = count()
-    const isOver = await eventually(what, isDone, limitMs).catch(() => false)
+    const isOver = await eventually(what, isDone, limitMs).catch((error: unknown) => void (cause = error))
     if (isOver) return
   }
-  throw new Error(`${what}: no more came within ${limitMs} ms`)
+  throw new Error(`${what}: no more came within ${limitMs} ms`, { cause })
 }
 
 /** Lets other things happen between two looks at a condition. */

@@ -1,7 +1,7 @@
 /** One round: topics, clients of transactions under way, faults, then peace, and a verdict over all that was seen. */
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { bundle } from '../../../scripts/bundle.js'
 import { compiledProgram } from '../harness/c-program.ts'
 import { eventually, eventuallyAsMoreComes } from '../harness/conditions.ts'
 import { javaArguments } from '../harness/java.ts'
@@ -163,15 +163,9 @@ function kindOf(transaction: string): string {
 /** Bundled as scripts/run-bundled.js bundles the long run: Node reads no TypeScript. */
 async function bundledProgram(): Promise<string> {
   const outfile = join(cache, 'transactions', `kafkajs-program.${process.pid}.mjs`)
-  await build({
+  await bundle({
     entryPoints: [join(repository, 'test/kafka-compat/transactions/kafkajs-program.ts')],
     outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'warning',
   })
   return outfile
 }
