@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createNodeDisk } from '../../src/env/node/disk.ts'
+import { holderIn } from '../../src/env/node/kernel-locks.ts'
 
 describe('a file lock', () => {
   const disk = createNodeDisk()
@@ -52,6 +53,42 @@ describe('a file lock', () => {
   it('takes a file that says nothing, as a Java broker leaves it', () => {
     writeFileSync(path, '')
     disk.lock(path).release()
+  })
+
+  const isLinux = process.platform === 'linux'
+  it.skipIf(!isLinux)('is refused while the kernel has a lock on it (other kernels list none)', async () => {
+    writeFileSync(path, '')
+    const script = 'echo up; exec sleep 1000'
+    const holder = spawn('flock', ['--no-fork', path, 'sh', '-c', script])
+    await new Promise((resolve) => holder.stdout.once('data', resolve))
+    expect(() => disk.lock(path)).toThrow(`locked by process ${holder.pid}`)
+
+    const gone = new Promise((resolve) => holder.once('exit', resolve))
+    holder.kill('SIGKILL')
+    await gone
+    disk.lock(path).release()
+  })
+})
+
+describe('the table of kernel locks', () => {
+  const table = [
+    '1: POSIX  ADVISORY  WRITE 4407 00:1b:98 0 EOF',
+    '2: -> POSIX  ADVISORY  WRITE 4345 00:1b:98 0 EOF',
+    '3: FLOCK  ADVISORY  WRITE 4634 fe:1000:9986050 0 EOF',
+    '',
+  ].join('\n')
+  const unknown = () => null
+
+  it('names the holder of the file, not that of a file with its number in another file system', () => {
+    expect(holderIn(table, { dev: 0x1b, ino: 98 }, unknown)).toBe(4407)
+    expect(holderIn(table, { dev: 0x1c, ino: 98 }, unknown)).toBeNull()
+    expect(holderIn(table, { dev: 0x1b, ino: 97 }, unknown)).toBeNull()
+    expect(holderIn(table, { dev: 0x100fe00, ino: 9_986_050 }, unknown)).toBe(4634)
+  })
+
+  it('believes the process about what it has open, whatever device the file system shows', () => {
+    expect(holderIn(table, { dev: 0x1b, ino: 98 }, () => false)).toBeNull()
+    expect(holderIn(table, { dev: 0x99, ino: 98 }, (pid) => pid === 4345)).toBe(4345)
   })
 })
 

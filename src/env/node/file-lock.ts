@@ -5,6 +5,7 @@
 import * as fs from 'node:fs'
 import { resolve } from 'node:path'
 import { DiskError } from '../disk.ts'
+import { kernelLockHolder } from './kernel-locks.ts'
 
 /** Paths locked by this process, shared by every copy of this module that is loaded in it. */
 const REGISTRY = Symbol.for('odradek.file-locks')
@@ -76,8 +77,12 @@ function locked(path: string, holder: string): DiskError {
   return new DiskError('LOCKED', path, `${path} is locked by ${holder}`)
 }
 
+/** A Java broker leaves the file empty and holds a kernel lock on it. */
 function lockedByOther(path: string): string | null {
-  return livingHolder(path) ?? kernelLockHolder(path)
+  const holder = livingHolder(path)
+  if (holder !== null) return holder
+  const pid = kernelLockHolder(path)
+  return pid === null ? null : `process ${pid}`
 }
 
 function livingHolder(path: string): string | null {
@@ -135,21 +140,4 @@ function bootId(): string {
     }
   }
   return knownBootId
-}
-
-/** A Java broker holds a kernel lock on the file: Linux lists those. */
-function kernelLockHolder(path: string): string | null {
-  const stat = fs.statSync(path, { throwIfNoEntry: false })
-  if (!stat) return null
-  let table: string
-  try {
-    table = fs.readFileSync('/proc/locks', 'latin1')
-  } catch {
-    return null
-  }
-  for (const line of table.split('\n')) {
-    const match = /(\d+) [0-9a-f]+:[0-9a-f]+:(\d+) /.exec(line)
-    if (match && Number(match[2]) === stat.ino && isAlive(Number(match[1]))) return `process ${match[1]}`
-  }
-  return null
 }
