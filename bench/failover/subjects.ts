@@ -15,12 +15,14 @@ const KINDS: readonly Kind[] = ['odradek', 'kafka']
 export interface Place {
   readonly ensemble: Ensemble
   readonly directory: string
+  /** From one record of a partition to the next. */
+  readonly intervalMs?: number
 }
 
 /** Both clusters with a client each, as long as `use` runs. */
 export async function withSubjects<T>(
   options: Options,
-  { ensemble, directory }: Place,
+  { ensemble, directory, intervalMs }: Place,
   detourOf: ((kind: Kind) => Detour) | undefined,
   use: (subjects: Record<string, Subject>) => Promise<T>,
 ): Promise<T> {
@@ -32,7 +34,7 @@ export async function withSubjects<T>(
       const place = { directory: join(directory, chroot), ensemble, chroot, detour: detourOf?.(kind) }
       const cluster = await BenchCluster.start(kind, place)
       await cluster.createTopic(TOPIC, replicasOfEach)
-      const client = startGapClient(cluster.bootstrap, TOPIC, BROKER_IDS.length)
+      const client = startGapClient(cluster.bootstrap, TOPIC, BROKER_IDS.length, intervalMs)
       subjects[kind] = { cluster, client }
       await client.untilSteady()
       client.pause()

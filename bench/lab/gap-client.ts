@@ -51,15 +51,22 @@ export interface GapClient {
 }
 
 /** A gap of fewer intervals than that is none: the machine has two cores. */
-const STEADY_GAP_MS = 20 * INTERVAL_MS
+const STEADY_INTERVALS = 20
 const STEADY_FOR_MS = 500
 
-export function startGapClient(bootstrap: string, topic: string, partitions: number): GapClient {
+/** `intervalMs`: from one record of a partition to the next; no gap is measured to less. */
+export function startGapClient(
+  bootstrap: string,
+  topic: string,
+  partitions: number,
+  intervalMs: number = INTERVAL_MS,
+): GapClient {
+  const steadyGapMs = STEADY_INTERVALS * intervalMs
   const options = {
     'bootstrap.servers': bootstrap,
     topic,
     partitions,
-    'interval.ms': INTERVAL_MS,
+    'interval.ms': intervalMs,
     ...clientSettings,
   }
   const pairs = Object.entries(options).map(([name, value]) => `${name}=${value}`)
@@ -87,7 +94,7 @@ export function startGapClient(bootstrap: string, topic: string, partitions: num
       const now = performance.now()
       const isSteady = wanted.every((partition) => {
         const { openMs, acknowledged } = current[partition]
-        return acknowledged > 0 && openMs <= STEADY_GAP_MS
+        return acknowledged > 0 && openMs <= steadyGapMs
       })
       steadySince = isSteady ? (steadySince ?? now) : undefined
       if (steadySince !== undefined && now - steadySince >= STEADY_FOR_MS) return current
