@@ -25,7 +25,7 @@ test.each(groups.map((group, i) => [i, group.assignor, group.homogeneous, group]
     for (const { topics, members, after } of group.steps) {
       const specs = inJavaOrder(Object.keys(members), stringHash, 'grown').map((memberId) => {
         const { instanceId, topics: topicIds } = members[memberId]
-        return [memberId, { instanceId, topicIds, assignment: target.get(memberId) ?? new Map() }] as const
+        return { memberId, instanceId, topicIds, assignment: target.get(memberId) ?? new Map() }
       })
       const taken = new Set<string>()
       for (const [memberId, assignment] of target) {
@@ -34,13 +34,14 @@ test.each(groups.map((group, i) => [i, group.assignor, group.homogeneous, group]
           for (const one of partitions) taken.add(`${topicId} ${one}`)
       }
       const assigned = ASSIGNORS.get(assignor)!({
-        members: new Map(specs),
+        members: specs,
         homogeneous,
-        isAssigned: (topicId, partition) => taken.has(`${topicId} ${partition}`),
+        unassigned: (topicId) =>
+          [...Array(topics[topicId]).keys()].filter((partition) => !taken.has(`${topicId} ${partition}`)),
         partitionCount: (topicId) => topics[topicId],
       })
       for (const [memberId, expected] of Object.entries(after)) {
-        const own = Object.fromEntries(assigned.get(memberId) ?? [])
+        const own = Object.fromEntries(assigned[specs.findIndex((spec) => spec.memberId === memberId)])
         expect(own, memberId).toEqual(expected)
       }
       target = new Map(

@@ -11,6 +11,10 @@ export class PartitionMap<Value> {
     return this.#topics.get(topic)?.get(partition)
   }
 
+  of(topic: string): ReadonlyMap<number, Value> | undefined {
+    return this.#topics.get(topic)
+  }
+
   set(topic: string, partition: number, value: Value): void {
     const partitions = this.#partitionsOf(topic)
     const before = partitions.size

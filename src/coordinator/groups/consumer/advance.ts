@@ -95,7 +95,7 @@ export function assignAndReconcile(
     const [defaultAssignor] = context.config.consumerGroupAssignors
     const next = nextTarget(group, context.topics, { ...change, defaultAssignor })
     records.push(...next.records)
-    target = next.targets.get(member.memberId) ?? new Map()
+    target = next.target
     targetEpoch = epoch
   }
   return reconcileMember(group, member, { targetEpoch, target, owned }, records)

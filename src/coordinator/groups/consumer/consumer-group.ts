@@ -9,6 +9,7 @@ import type { Assignment } from './assignment.ts'
 import { count, isHomogeneous, TopicCounts } from './counts.ts'
 import type { Counts } from './counts.ts'
 import { inJavaOrder, stringHash } from './java-order.ts'
+import { MemberOrder } from './member-order.ts'
 import { isReconciledTo, newMember, regexOf, withDetails, withoutProgress, withProgress } from './member.ts'
 import type { ConsumerMember } from './member.ts'
 import type { ConsumerRecord, ResolvedRegex } from './records.ts'
@@ -39,12 +40,11 @@ export class ConsumerGroup {
   hasPartitionMetadata = false
   targetEpoch = 0
   readonly members = new Map<string, ConsumerMember>()
-  /** Members that it ever had at once. */
-  mostMembers = 0
   readonly targets = new Map<string, Assignment>()
   readonly resolvedRegexes = new Map<string, ResolvedRegex>()
 
   // What follows from it.
+  readonly order = new MemberOrder()
   readonly staticMembers = new Map<string, string>()
   readonly topicCounts = new TopicCounts()
   /** Members by regular expression, by server-side assignor; classic members by protocol. */
@@ -108,8 +108,14 @@ export class ConsumerGroup {
     return this.#owners.get(topicId, partition) ?? NOT_OWNED
   }
 
-  isMeantForAnybody(topicId: string, partition: number): boolean {
-    return this.#targetOwners.get(topicId, partition) !== undefined
+  /** Of the topic's `count` partitions those that are in nobody's target assignment. */
+  meantForNobody(topicId: string, count: number): number[] {
+    const taken = this.#targetOwners.of(topicId)
+    const free: number[] = []
+    for (let partition = 0; partition < count; partition++) {
+      if (taken === undefined || !taken.has(partition)) free.push(partition)
+    }
+    return free
   }
 
   /** Topic ids of all target assignments. */
@@ -187,7 +193,7 @@ export class ConsumerGroup {
     const before = this.members.get(member.memberId)
     if (before !== undefined) this.#countMember(before, -1)
     this.members.set(member.memberId, member)
-    this.mostMembers = Math.max(this.mostMembers, this.members.size)
+    this.order.add(member.memberId)
     this.#countMember(member, 1)
     if (member.instanceId !== null) this.staticMembers.set(member.instanceId, member.memberId)
   }
@@ -197,6 +203,7 @@ export class ConsumerGroup {
     if (member === undefined) return
     this.#countMember(member, -1)
     this.members.delete(memberId)
+    this.order.remove(memberId)
     this.deadlines.delete(memberId)
     const { instanceId } = member
     if (instanceId !== null && this.staticMembers.get(instanceId) === memberId)

@@ -1,7 +1,7 @@
 /**
  * The order in which Java's HashMap and HashSet give their keys. Kafka's uniform assignor goes through such sets: which
  * partition goes to whom, and which one is taken away first, depends on it. We go through them as it does, so that the same
- * group gets the same assignment from either coordinator. Source: java.util.HashMap.
+ * group gets the same assignment from either coordinator. Source: java.util.HashMap. Of members: member-order.ts.
  */
 const SMALLEST_TABLE = 16
 const LOAD_FACTOR = 0.75
@@ -13,62 +13,29 @@ export function inJavaOrder<K>(keys: Iterable<K>, hashOf: (key: K) => number, ta
   const all = [...keys]
   // Most members have partitions of one topic, and few of them.
   if (all.length < 2) return all
-  const mask = tableSize(all.length, table) - 1
-  return inSlotOrder(all, (key) => {
-    const hash = hashOf(key)
-    return (hash ^ (hash >>> 16)) & mask
-  })
-}
-
-/** Keys of one slot stay in the order in which they came. */
-function inSlotOrder<K>(keys: readonly K[], slotOf: (key: K) => number): K[] {
-  const slots = new Float64Array(keys.length)
-  // The place lies in the lower half: one sort of plain numbers, stable by itself.
-  for (let i = 0; i < keys.length; i++) slots[i] = slotOf(keys[i]) * PLACES + i
+  const mask = tableMask(all.length, table)
+  const slots = new Float64Array(all.length)
+  // Keys of one slot stay as they came. The place lies in the lower half: one sort of plain numbers, stable by itself.
+  for (let i = 0; i < all.length; i++) slots[i] = (javaHash(hashOf(all[i])) & mask) * PLACES + i
   slots.sort()
-  const inOrder: K[] = new Array(keys.length)
-  for (let i = 0; i < slots.length; i++) inOrder[i] = keys[slots[i] % PLACES]
+  const inOrder: K[] = new Array(all.length)
+  for (let i = 0; i < slots.length; i++) inOrder[i] = all[slots[i] % PLACES]
   return inOrder
 }
 
 /** More than there are keys; a slot of 32 bits times as many is a safe integer. */
 const PLACES = 2 ** 21
 
-function tableSize(keys: number, table: Table): number {
+/** What `& tableMask(...)` makes a slot of. */
+export function javaHash(hash: number): number {
+  return hash ^ (hash >>> 16)
+}
+
+export function tableMask(keys: number, table: Table): number {
   let size = SMALLEST_TABLE
   const least = table === 'grown' ? keys / LOAD_FACTOR : Math.trunc(keys / LOAD_FACTOR + 1)
   while (size < least) size *= 2
-  return size
-}
-
-/** The golden ratio, as Kafka's own hash table spreads hashes with it: 0x9e3779b97f4a7c15 in two halves. */
-const SPREAD_HIGH = 0x9e3779b9
-const SPREAD_LOW = 0x7f4a7c15
-const MOST_PER_SLOT = 0.75
-
-/**
- * The order in which Kafka's own hash table (org.apache.kafka.timeline) gives what was put into it in the order of `keys`: it
- * decides between keys that share a bucket of Java's. `most`: keys that it ever held, for it never shrinks.
- */
-export function inTimelineOrder<K>(keys: Iterable<K>, hashOf: (key: K) => number, most: number): K[] {
-  let bits = 1
-  while ((most + 1) * MOST_PER_SLOT > 2 ** bits) bits++
-  // Of one slot the latest comes first.
-  return inSlotOrder([...keys].reverse(), (key) => spreadHigh(hashOf(key)) >>> (32 - bits))
-}
-
-/** The upper 32 bits of the hash, extended to 64 bits with its sign, times the golden ratio. */
-function spreadHigh(hash: number): number {
-  const low = hash & 0xffff
-  const high = hash >>> 16
-  const spreadLow = SPREAD_LOW & 0xffff
-  const spreadHighHalf = SPREAD_LOW >>> 16
-  // The upper half of the product of two unsigned numbers of 32 bits, by halves of 16.
-  const middle = high * spreadLow + Math.floor((low * spreadLow) / 0x10000)
-  const cross = low * spreadHighHalf + (middle % 0x10000)
-  const carried = high * spreadHighHalf + Math.floor(middle / 0x10000) + Math.floor(cross / 0x10000)
-  const sign = hash < 0 ? SPREAD_LOW : 0
-  return (Math.imul(hash, SPREAD_HIGH) + carried - sign) >>> 0
+  return size - 1
 }
 
 /** String.hashCode() */

@@ -8,7 +8,7 @@ import { ASSIGNORS } from './assignors/assignor.ts'
 import type { MemberSpec } from './assignors/assignor.ts'
 import type { ConsumerGroup } from './consumer-group.ts'
 import { count } from './counts.ts'
-import { inJavaOrder, inTimelineOrder, stringHash } from './java-order.ts'
+import { inJavaOrder, stringHash } from './java-order.ts'
 import { regexOf } from './member.ts'
 import type { ConsumerMember } from './member.ts'
 import { targetEpochRecord, targetRecord } from './records.ts'
@@ -17,7 +17,8 @@ import type { GroupTopics } from './topics.ts'
 
 export interface NextTarget {
   readonly records: ConsumerRecord[]
-  readonly targets: ReadonlyMap<string, Assignment>
+  /** Of the member that changes. */
+  readonly target: Assignment
 }
 
 interface Change {
@@ -37,46 +38,39 @@ export function nextTarget(group: ConsumerGroup, topics: GroupTopics, change: Ch
   if (member.assignor !== null) count(assignorCounts, member.assignor, 1)
   const preferred = group.preferredAssignor(assignorCounts)
   const assign = ASSIGNORS.get(preferred ?? '') ?? ASSIGNORS.get(change.defaultAssignor)!
+  const partitionCount = (topicId: string) => topics.topicById(topicId)?.partitionCount ?? 0
   const targets = assign({
     members: specs,
     homogeneous,
-    isAssigned: (topicId, partition) => group.isMeantForAnybody(topicId, partition),
-    partitionCount: (topicId) => topics.topicById(topicId)?.partitionCount ?? 0,
+    unassigned: (topicId) => group.meantForNobody(topicId, partitionCount(topicId)),
+    partitionCount,
   })
   const records: ConsumerRecord[] = []
-  for (const memberId of specs.keys()) {
-    const next = targets.get(memberId) ?? NOTHING
+  let target = NOTHING
+  for (let i = 0; i < specs.length; i++) {
+    const { memberId } = specs[i]
+    const next = targets[i]
+    if (memberId === member.memberId) target = next
     const known = group.targets.get(memberId)
     if (known === undefined || !sameAssignment(known, next))
       records.push(targetRecord(group.groupId, memberId, next))
   }
   records.push(targetEpochRecord(group.groupId, epoch))
-  return { records, targets }
+  return { records, target }
 }
 
 /** In the order of Kafka's own map. */
-function memberSpecs(
-  group: ConsumerGroup,
-  topics: GroupTopics,
-  changed: ConsumerMember,
-): Map<string, MemberSpec> {
+function memberSpecs(group: ConsumerGroup, topics: GroupTopics, changed: ConsumerMember): MemberSpec[] {
   const replaced = changed.instanceId === null ? undefined : group.staticMembers.get(changed.instanceId)
-  const memberIds: string[] = []
-  for (const memberId of inTimelineOrder(group.members.keys(), stringHash, group.mostMembers)) {
-    if (memberId !== replaced || memberId === changed.memberId) memberIds.push(memberId)
-  }
-  if (!group.members.has(changed.memberId)) memberIds.push(changed.memberId)
-  const specs = new Map<string, MemberSpec>()
   const known = new Map<string, readonly string[]>()
   const gone = goneTopics(group, topics)
-  for (const memberId of inJavaOrder(memberIds, stringHash, 'grown')) {
+  return group.order.memberIds(changed.memberId, replaced).map((memberId) => {
     const isChanged = memberId === changed.memberId
     const member = isChanged ? changed : group.members.get(memberId)!
-    const assignment = isChanged ? group.targetFor(changed) : group.target(memberId)
-    const topicIds = subscribedTopicIds(group, topics, member, known)
-    specs.set(memberId, { instanceId: member.instanceId, topicIds, assignment: without(assignment, gone) })
-  }
-  return specs
+    const { instanceId } = member
+    const assignment = without(isChanged ? group.targetFor(changed) : group.target(memberId), gone)
+    return { memberId, instanceId, topicIds: subscribedTopicIds(group, topics, member, known), assignment }
+  })
 }
 
 /** Of the topics that are meant for anybody, those that are not there any more. */
@@ -102,7 +96,7 @@ function subscribedTopicIds(
   const regex = regexOf(member)
   // Of one topic, as most are.
   if (regex === null && member.topicNames.size === 1) {
-    const [name] = member.topicNames
+    const name = member.topicNames.values().next().value!
     let ids = known.get(name)
     if (ids === undefined) known.set(name, (ids = idsOf(topics, [name])))
     return ids

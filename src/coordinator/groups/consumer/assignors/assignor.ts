@@ -4,6 +4,7 @@ import { rangeAssignor } from './range.ts'
 import { uniformAssignor } from './uniform.ts'
 
 export interface MemberSpec {
+  readonly memberId: string
   readonly instanceId: string | null
   /** Of topics that exist. */
   readonly topicIds: readonly string[]
@@ -12,17 +13,19 @@ export interface MemberSpec {
 }
 
 export interface GroupSpec {
-  /** By member id, in the order of Kafka's own map (java-order.ts). */
-  readonly members: ReadonlyMap<string, MemberSpec>
+  /** In the order of Kafka's own map (member-order.ts). */
+  readonly members: readonly MemberSpec[]
   /** All members subscribe to the same topics. */
   readonly homogeneous: boolean
-  /** Is it in the target assignment of anybody who was in the group before this change? */
-  readonly isAssigned: (topicId: string, partition: number) => boolean
+  /** Partitions that are in the target assignment of nobody who was in the group before this change, ascending. */
+  readonly unassigned: (topicId: string) => readonly number[]
   readonly partitionCount: (topicId: string) => number
 }
 
-/** The new target assignment by member id; who is not in it gets nothing. */
-export type Assignor = (group: GroupSpec) => ReadonlyMap<string, Assignment>
+/**
+ * The new target assignment of each member, in the order of the members. One that is the same object as before has not changed.
+ */
+export type Assignor = (group: GroupSpec) => readonly Assignment[]
 
 export const ASSIGNORS: ReadonlyMap<string, Assignor> = new Map([
   ['uniform', uniformAssignor],

@@ -4,7 +4,7 @@
  * Source: UniformHeterogeneousAssignmentBuilder.java (4.1).
  */
 import type { Assignment } from '../assignment.ts'
-import { fromSets } from '../assignment.ts'
+import { fromSets, NOTHING } from '../assignment.ts'
 import { compareUuids } from '../java-order.ts'
 import type { GroupSpec } from './assignor.ts'
 import { LoadBalancer } from './load-balancer.ts'
@@ -45,10 +45,10 @@ class State {
   }
 }
 
-export function heterogeneousAssignment(group: GroupSpec): ReadonlyMap<string, Assignment> {
-  const members = [...group.members.values()]
+export function heterogeneousAssignment(group: GroupSpec): readonly Assignment[] {
+  const { members } = group
   const topics = subscribedTopics(group)
-  if (topics.size === 0) return new Map()
+  if (topics.size === 0) return members.map(() => NOTHING)
   const state = new State()
   members.forEach(({ assignment, topicIds }, member) => {
     const draft: Draft = new Map()
@@ -69,12 +69,12 @@ export function heterogeneousAssignment(group: GroupSpec): ReadonlyMap<string, A
     order.filter(({ subscribers }) => subscribers.length >= 2),
     state,
   )
-  return new Map([...group.members.keys()].map((memberId, i) => [memberId, topicsOf(state.drafts[i])]))
+  return state.drafts.map(topicsOf)
 }
 
 function subscribedTopics(group: GroupSpec): Map<string, Topic> {
   const topics = new Map<string, Topic>()
-  ;[...group.members.values()].forEach(({ topicIds }, member) => {
+  group.members.forEach(({ topicIds }, member) => {
     for (const id of topicIds) {
       const topic = topics.get(id)
       if (topic !== undefined) topic.subscribers.push(member)

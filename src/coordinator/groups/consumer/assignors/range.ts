@@ -4,7 +4,7 @@
  * Nothing of what was before counts. Source: RangeAssignor.java (4.1).
  */
 import type { Assignment } from '../assignment.ts'
-import type { GroupSpec } from './assignor.ts'
+import type { GroupSpec, MemberSpec } from './assignor.ts'
 
 interface Share {
   readonly partitions: number
@@ -13,11 +13,11 @@ interface Share {
   next: number
 }
 
-export function rangeAssignor(group: GroupSpec): Map<string, Assignment> {
-  const memberIds = inOrder(group)
+export function rangeAssignor(group: GroupSpec): readonly Assignment[] {
+  const { members } = group
   const shares = new Map<string, Share>()
-  for (const memberId of memberIds) {
-    for (const topicId of group.members.get(memberId)!.topicIds) {
+  for (const { topicIds } of members) {
+    for (const topicId of topicIds) {
       const share = shares.get(topicId)
       if (share !== undefined) share.subscribers++
       else {
@@ -26,14 +26,14 @@ export function rangeAssignor(group: GroupSpec): Map<string, Assignment> {
       }
     }
   }
-  const result = new Map<string, Assignment>()
-  for (const memberId of memberIds) {
+  const result: Assignment[] = new Array(members.length)
+  for (const place of inOrder(members)) {
     const assignment = new Map<string, number[]>()
-    for (const topicId of group.members.get(memberId)!.topicIds) {
+    for (const topicId of members[place].topicIds) {
       const run = nextRun(shares.get(topicId)!)
       if (run.length > 0) assignment.set(topicId, run)
     }
-    result.set(memberId, assignment)
+    result[place] = assignment
   }
   return result
 }
@@ -48,14 +48,15 @@ function nextRun(share: Share): number[] {
   return Array.from({ length }, (_, i) => first + i)
 }
 
-/** Static members first, by instance id, then the others by member id: who comes back gets what it had. */
-function inOrder({ members }: GroupSpec): string[] {
-  const instanceOf = (memberId: string): string | null => members.get(memberId)!.instanceId
+/**
+ * The members' places: static members first, by instance id, then the others by member id: who comes back gets what it had.
+ */
+function inOrder(members: readonly MemberSpec[]): number[] {
   return [...members.keys()].sort((a, b) => {
-    const [one, other] = [instanceOf(a), instanceOf(b)]
-    if (one !== null && other !== null) return compare(one, other)
-    if (one !== null) return -1
-    return other !== null ? 1 : compare(a, b)
+    const [one, other] = [members[a], members[b]]
+    if (one.instanceId !== null && other.instanceId !== null) return compare(one.instanceId, other.instanceId)
+    if (one.instanceId !== null) return -1
+    return other.instanceId !== null ? 1 : compare(one.memberId, other.memberId)
   })
 }
 

@@ -4,6 +4,7 @@
  * Source: UniformHomogeneousAssignmentBuilder.java (4.1).
  */
 import { assert } from '../../../../base/assert.ts'
+import { NOTHING } from '../assignment.ts'
 import type { Assignment } from '../assignment.ts'
 import { inJavaOrder, partitionsInJavaOrder, uuidHash } from '../java-order.ts'
 import type { GroupSpec } from './assignor.ts'
@@ -12,30 +13,27 @@ import type { Draft } from './heterogeneous.ts'
 
 type FreePartition = readonly [topicId: string, partition: number]
 
-export function uniformAssignor(group: GroupSpec): ReadonlyMap<string, Assignment> {
-  if (group.members.size === 0) return new Map()
+export function uniformAssignor(group: GroupSpec): readonly Assignment[] {
+  if (group.members.length === 0) return []
   return group.homogeneous ? homogeneousAssignment(group) : heterogeneousAssignment(group)
 }
 
-function homogeneousAssignment(group: GroupSpec): ReadonlyMap<string, Assignment> {
-  const [anyMember] = group.members.values()
+function homogeneousAssignment(group: GroupSpec): readonly Assignment[] {
+  const [anyMember] = group.members
   const topicIds = inJavaOrder(anyMember.topicIds, uuidHash, 'presized')
-  if (topicIds.length === 0) return new Map()
+  if (topicIds.length === 0) return group.members.map(() => NOTHING)
   const free: FreePartition[] = []
   let total = 0
   for (const topicId of topicIds) {
-    const count = group.partitionCount(topicId)
-    for (let partition = 0; partition < count; partition++) {
-      if (!group.isAssigned(topicId, partition)) free.push([topicId, partition])
-    }
-    total += count
+    for (const partition of group.unassigned(topicId)) free.push([topicId, partition])
+    total += group.partitionCount(topicId)
   }
   const { kept, wanting } = keepWithinQuota(group, new Set(topicIds), total, free)
   let next = 0
-  for (const { memberId, wants } of wanting) {
+  for (const { member, wants } of wanting) {
     const taken = free.slice(next, next + wants)
     next += taken.length
-    if (taken.length > 0) kept.set(memberId, withMore(kept.get(memberId)!, taken))
+    if (taken.length > 0) kept[member] = withMore(kept[member], taken)
   }
   assert(next === free.length, 'partitions were left unassigned')
   return kept
@@ -58,28 +56,26 @@ function keepWithinQuota(
   total: number,
   free: FreePartition[],
 ) {
-  const size = group.members.size
+  const size = group.members.length
   const least = Math.floor(total / size)
   let extras = total % size
   let left = size
-  const kept = new Map<string, Assignment>()
-  const wanting: { memberId: string; wants: number }[] = []
-  for (const [memberId, { assignment }] of group.members) {
+  const kept: Assignment[] = []
+  /** By their place in the group. */
+  const wanting: { member: number; wants: number }[] = []
+  for (const { assignment } of group.members) {
     let hasExtra = extras > 0
     let quota = hasExtra ? least + 1 : least
     const held = countIn(assignment, topicIds)
     // Nearly everybody keeps just what it has: then it is the same object.
-    kept.set(
-      memberId,
-      held <= quota ? within(assignment, topicIds) : cutTo(quota, assignment, topicIds, free),
-    )
+    kept.push(held <= quota ? within(assignment, topicIds) : cutTo(quota, assignment, topicIds, free))
     quota = Math.max(quota - held, 0)
     // Others are left who can take the extra partition: this one does not need it.
     if (quota > 0 && hasExtra && left > extras) {
       quota--
       hasExtra = false
     }
-    if (quota > 0) wanting.push({ memberId, wants: quota })
+    if (quota > 0) wanting.push({ member: kept.length - 1, wants: quota })
     if (hasExtra) extras--
     left--
   }
