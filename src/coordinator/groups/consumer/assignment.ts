@@ -13,6 +13,12 @@ export const NOTHING: Assignment = new Map()
 
 /** Repeated topics and partitions count once. */
 export function assignmentOf(topics: readonly TopicPartitions[]): Assignment {
+  if (topics.length === 0) return NOTHING
+  // As records have it, and nearly every request.
+  if (topics.length === 1 && areAscending(topics[0].partitions)) {
+    const [{ topicId, partitions }] = topics
+    return partitions.length === 0 ? NOTHING : new Map([[topicId, partitions]])
+  }
   const sets = new Map<string, Set<number>>()
   for (const { topicId, partitions } of topics) {
     const set = sets.get(topicId) ?? new Set()
@@ -20,6 +26,11 @@ export function assignmentOf(topics: readonly TopicPartitions[]): Assignment {
     if (set.size > 0) sets.set(topicId, set)
   }
   return fromSets(sets)
+}
+
+function areAscending(partitions: readonly number[]): boolean {
+  for (let i = 1; i < partitions.length; i++) if (partitions[i] <= partitions[i - 1]) return false
+  return true
 }
 
 export function fromSets(sets: ReadonlyMap<string, ReadonlySet<number>>): Assignment {
@@ -67,7 +78,11 @@ export function overlaps(one: Assignment, other: Assignment): boolean {
 }
 
 /** What is in both, what is in the first alone, what is in the second alone. */
-export function compareAssignments(one: Assignment, other: Assignment) {
+export function compareAssignments(
+  one: Assignment,
+  other: Assignment,
+): { both: Assignment; first: Assignment; second: Assignment } {
+  if (sameAssignment(one, other)) return { both: one, first: NOTHING, second: NOTHING }
   const both = new Map<string, number[]>()
   const first = new Map<string, number[]>()
   const second = new Map<string, number[]>()
