@@ -134,7 +134,8 @@ export class GroupRuntime {
     wallMs: number,
   ): Later<number> {
     const outcome = writeCommitted(this.#parts.log, {
-      ...this.#target(partition),
+      partition: partition.index,
+      isCurrent: () => this.#isCurrent(partition),
       records: records.map(encodeRecord),
       timestampMs: wallMs,
       // Of a consumer group each record tells a part: none of them may be missing here that is in the log.
@@ -160,7 +161,8 @@ export class GroupRuntime {
     const bytes = commitBatch(groupId, commits, this.wallMs, producer)
     if (bytes === null) return ErrorCode.MESSAGE_TOO_LARGE
     const outcome = appendCommitted(this.#parts.log, bytes, {
-      ...this.#target(partition),
+      partition: partition.index,
+      isCurrent: () => this.#isCurrent(partition),
       wishes: producer,
       apply: (baseOffset) => replayCommits(partition, groupId, commits, baseOffset, producer?.producerId),
     })
@@ -174,7 +176,8 @@ export class GroupRuntime {
   endTransaction(partition: GroupPartition, ending: EndMarkerInput, timeoutMs: number): Later<number> {
     const marker = endMarkerBatch(ending, this.wallMs)
     return appendCommitted(this.#parts.log, marker, {
-      ...this.#target(partition),
+      partition: partition.index,
+      isCurrent: () => this.#isCurrent(partition),
       wishes: { timeoutMs },
       apply: () => {
         const groups = partition.openTransactions.get(ending.producerId) ?? []
@@ -184,11 +187,8 @@ export class GroupRuntime {
     })
   }
 
-  #target(partition: GroupPartition) {
-    return {
-      partition: partition.index,
-      isCurrent: () => this.partitions.active(partition.index) === partition,
-    }
+  #isCurrent(partition: GroupPartition): boolean {
+    return this.partitions.active(partition.index) === partition
   }
 
   #later(partition: GroupPartition, group: Group, decide: (turn: Turn) => void): void {

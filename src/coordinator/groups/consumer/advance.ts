@@ -85,7 +85,7 @@ function subscriptionsAfter(group: ConsumerGroup, { before, member }: Change) {
 export function assignAndReconcile(
   group: ConsumerGroup,
   context: Context,
-  change: Change & EpochStep & { readonly owned: Assignment | null },
+  change: Change & Pick<EpochStep, 'epoch' | 'homogeneous'> & { readonly owned: Assignment | null },
   records: ConsumerRecord[],
 ): ConsumerMember | Refusal {
   const { member, epoch, owned } = change
@@ -110,7 +110,8 @@ export function reconcileMember(
   if (isReconciledTo(member, goal.targetEpoch)) return member
   // Also by a static member that is away, whose epoch is below zero: it comes back to what it had.
   const isOwned = (topicId: string, partition: number) => group.ownerEpoch(topicId, partition) !== NOT_OWNED
-  const next = reconcile(member, { ...goal, isOwned })
+  const { targetEpoch, target, owned } = goal
+  const next = reconcile(member, { targetEpoch, target, owned, isOwned })
   if (!isRefusal(next) && !sameProgress(member, next)) records.push(currentRecord(group.groupId, next))
   return next
 }

@@ -106,11 +106,11 @@ export class ConsumerGroups {
     { clientId, clientHost }: Caller,
   ): Decision<ConsumerGroupHeartbeatResponse> | Refusal {
     const context = this.context()
-    const call = { ...request, clientId: clientId ?? '', clientHost }
+    const call = { request, clientId: clientId ?? '', clientHost }
     const { consumer } = group
     if (request.memberEpoch < JOIN_EPOCH) {
       if (consumer === null) return notAConsumerGroup(group)
-      const left = leave(consumer, call, context)
+      const left = leave(consumer, request, context)
       return isRefusal(left) ? left : { ...left, response: leftResponse(request) }
     }
     if (consumer !== null) return heartbeat(consumer, call, context)

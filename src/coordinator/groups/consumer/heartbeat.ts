@@ -20,7 +20,8 @@ import { isRefusal, refusal } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
 import { nextRegexes } from './regexes.ts'
 
-export interface HeartbeatCall extends ConsumerGroupHeartbeatRequest {
+export interface HeartbeatCall {
+  readonly request: ConsumerGroupHeartbeatRequest
   readonly clientId: string
   readonly clientHost: string
 }
@@ -71,12 +72,13 @@ export function heartbeat(
   call: HeartbeatCall,
   context: Context,
 ): Decision<ConsumerGroupHeartbeatResponse> | Refusal {
-  const full = checkSize(group, call.memberId, context.config)
+  const { request } = call
+  const full = checkSize(group, request.memberId, context.config)
   if (full !== null) return full
   const records: ConsumerRecord[] = []
-  const owned = call.topicPartitions && assignmentOf(call.topicPartitions)
-  const { memberEpoch: epoch, instanceId } = call
-  const memberId = call.memberId === '' ? context.newUuid() : call.memberId
+  const owned = request.topicPartitions && assignmentOf(request.topicPartitions)
+  const { memberEpoch: epoch, instanceId } = request
+  const memberId = request.memberId === '' ? context.newUuid() : request.memberId
   const joins = epoch === JOIN_EPOCH
   const before = identify(group, { memberId, instanceId, epoch, owned, joins }, records)
   if (isRefusal(before)) return before
@@ -85,12 +87,15 @@ export function heartbeat(
   const regexes = nextRegexes(group, context, change, records)
   if (isRefusal(regexes)) return regexes
   const bump = group.epoch === 0 || subscribesAnew || regexes.bump
-  const step = nextEpoch(group, context, { ...change, bump }, records)
-  const member = assignAndReconcile(group, context, { ...change, ...step, owned }, records)
+  const said = change.member
+  const step = nextEpoch(group, context, { before, member: said, bump }, records)
+  const { epoch: groupEpoch, homogeneous } = step
+  const goal = { before, member: said, epoch: groupEpoch, homogeneous, owned }
+  const member = assignAndReconcile(group, context, goal, records)
   if (isRefusal(member)) return member
   return {
     records,
-    response: answer(call, before, member, context),
+    response: answer(request, before, member, context),
     resolve: regexes.resolve,
     onStored: (stored) => {
       if (step.refreshed) stored.metadataExpired = false
@@ -100,16 +105,16 @@ export function heartbeat(
 }
 
 /** Nearly all heartbeats say nothing but that the member lives. */
-function saysNothing(member: ConsumerMember, call: HeartbeatCall): boolean {
+function saysNothing(member: ConsumerMember, { request, clientId, clientHost }: HeartbeatCall): boolean {
   return (
-    call.instanceId === null &&
-    call.rackId === null &&
-    call.rebalanceTimeoutMs === -1 &&
-    call.subscribedTopicNames === null &&
-    call.subscribedTopicRegex === null &&
-    call.serverAssignor === null &&
-    call.clientId === member.clientId &&
-    call.clientHost === member.clientHost &&
+    request.instanceId === null &&
+    request.rackId === null &&
+    request.rebalanceTimeoutMs === -1 &&
+    request.subscribedTopicNames === null &&
+    request.subscribedTopicRegex === null &&
+    request.serverAssignor === null &&
+    clientId === member.clientId &&
+    clientHost === member.clientHost &&
     member.classic === null
   )
 }
@@ -117,37 +122,40 @@ function saysNothing(member: ConsumerMember, call: HeartbeatCall): boolean {
 /** What it does not say stays as it was. From now on it speaks the consumer protocol. */
 function withCall(member: ConsumerMember, call: HeartbeatCall): ConsumerMember {
   if (saysNothing(member, call)) return member
+  const { request, clientId, clientHost } = call
+  const { rebalanceTimeoutMs, subscribedTopicNames } = request
   return {
     ...member,
-    instanceId: call.instanceId ?? member.instanceId,
-    rackId: call.rackId ?? member.rackId,
-    rebalanceTimeoutMs: call.rebalanceTimeoutMs === -1 ? member.rebalanceTimeoutMs : call.rebalanceTimeoutMs,
-    assignor: call.serverAssignor ?? member.assignor,
-    topicNames: call.subscribedTopicNames === null ? member.topicNames : new Set(call.subscribedTopicNames),
-    topicRegex: call.subscribedTopicRegex ?? member.topicRegex,
-    clientId: call.clientId,
-    clientHost: call.clientHost,
+    instanceId: request.instanceId ?? member.instanceId,
+    rackId: request.rackId ?? member.rackId,
+    rebalanceTimeoutMs: rebalanceTimeoutMs === -1 ? member.rebalanceTimeoutMs : rebalanceTimeoutMs,
+    assignor: request.serverAssignor ?? member.assignor,
+    topicNames: subscribedTopicNames === null ? member.topicNames : new Set(subscribedTopicNames),
+    topicRegex: request.subscribedTopicRegex ?? member.topicRegex,
+    clientId,
+    clientHost,
     classic: null,
   }
 }
 
 /** The assignment is told where it has changed, and to who said all of itself: it may have lost the reply before. */
 function answer(
-  call: HeartbeatCall,
+  request: ConsumerGroupHeartbeatRequest,
   before: ConsumerMember,
   member: ConsumerMember,
   { config }: Context,
 ): ConsumerGroupHeartbeatResponse {
   const saysAll =
-    call.rebalanceTimeoutMs !== -1 &&
-    (call.subscribedTopicNames !== null || call.subscribedTopicRegex !== null) &&
-    call.topicPartitions !== null
-  const told = call.memberEpoch === JOIN_EPOCH || saysAll || !sameAssignment(before.assigned, member.assigned)
+    request.rebalanceTimeoutMs !== -1 &&
+    (request.subscribedTopicNames !== null || request.subscribedTopicRegex !== null) &&
+    request.topicPartitions !== null
+  const told =
+    request.memberEpoch === JOIN_EPOCH || saysAll || !sameAssignment(before.assigned, member.assigned)
   return {
     errorCode: ErrorCode.NONE,
     memberId: member.memberId,
     memberEpoch: member.memberEpoch,
-    heartbeatIntervalMs: consumerHeartbeatIntervalMs(config, call.groupId),
+    heartbeatIntervalMs: consumerHeartbeatIntervalMs(config, request.groupId),
     assignment: told ? { topicPartitions: toTopicPartitions(member.assigned) } : null,
   }
 }

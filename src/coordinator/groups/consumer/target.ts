@@ -32,7 +32,7 @@ interface Change {
 
 export function nextTarget(group: ConsumerGroup, topics: GroupTopics, change: Change): NextTarget {
   const { member, before, epoch, homogeneous } = change
-  const specs = memberSpecs(group, topics, member)
+  const specs = memberSpecs(group, topics, member, homogeneous)
   const assignorCounts = new Map(group.assignorCounts)
   if (before.assignor !== null) count(assignorCounts, before.assignor, -1)
   if (member.assignor !== null) count(assignorCounts, member.assignor, 1)
@@ -60,16 +60,23 @@ export function nextTarget(group: ConsumerGroup, topics: GroupTopics, change: Ch
 }
 
 /** In the order of Kafka's own map. */
-function memberSpecs(group: ConsumerGroup, topics: GroupTopics, changed: ConsumerMember): MemberSpec[] {
+function memberSpecs(
+  group: ConsumerGroup,
+  topics: GroupTopics,
+  changed: ConsumerMember,
+  homogeneous: boolean,
+): MemberSpec[] {
   const replaced = changed.instanceId === null ? undefined : group.staticMembers.get(changed.instanceId)
   const known = new Map<string, readonly string[]>()
   const gone = goneTopics(group, topics)
+  const everybodys = homogeneous ? subscribedTopicIds(group, topics, changed, known) : null
   return group.order.memberIds(changed.memberId, replaced).map((memberId) => {
     const isChanged = memberId === changed.memberId
     const member = isChanged ? changed : group.members.get(memberId)!
     const { instanceId } = member
     const assignment = without(isChanged ? group.targetFor(changed) : group.target(memberId), gone)
-    return { memberId, instanceId, topicIds: subscribedTopicIds(group, topics, member, known), assignment }
+    const topicIds = everybodys ?? subscribedTopicIds(group, topics, member, known)
+    return { memberId, instanceId, topicIds, assignment }
   })
 }
 
