@@ -1,5 +1,5 @@
 /** What clients and followers are answered of a partition that has followers. The followers are played by the test. */
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { ErrorCode } from '../../../src/protocol/error-codes.ts'
 import { produceApi } from '../../../src/protocol/messages/00-produce.ts'
 import { fetchApi } from '../../../src/protocol/messages/01-fetch.ts'
@@ -7,6 +7,7 @@ import { listOffsetsApi } from '../../../src/protocol/messages/02-list-offsets.t
 import { deleteRecordsApi } from '../../../src/protocol/messages/21-delete-records.ts'
 import { offsetForLeaderEpochApi } from '../../../src/protocol/messages/23-offset-for-leader-epoch.ts'
 import { incrementalAlterConfigsApi } from '../../../src/protocol/messages/44-incremental-alter-configs.ts'
+import { LeadershipLease } from '../../../src/replication/leadership-lease.ts'
 import type { Partition } from '../../../src/replication/partition.ts'
 import { alterTopic, batchOf, createTopic, fetch, produce, valuesIn } from '../requests.ts'
 import { useBroker } from '../use-broker.ts'
@@ -35,6 +36,11 @@ beforeEach(async () => {
   topic = `topic-${topics++}`
   await createTopic(broker.client, topic)
 })
+
+afterEach(() => void vi.restoreAllMocks())
+
+/** As after a pause of this process, until the ensemble has said that its session holds. */
+const beUnsure = (): void => void vi.spyOn(LeadershipLease.prototype, 'holds', 'get').mockReturnValue(false)
 
 const partition = (): Partition => broker.process.broker.parts.services.replicas.get(topic, 0)!
 
@@ -318,6 +324,18 @@ describe('ListOffsets', () => {
     expect(await latest(7, FOLLOWER)).toEqual([0, 2])
   })
 
+  test('a leader that may have been replaced sends consumers to look for another, and answers followers', async () => {
+    become()
+    await produce(broker.client, topic, batchOf(['a']), { acks: 1 })
+    await follow(1)
+    beUnsure()
+    expect(await latest(7)).toEqual([ErrorCode.NOT_LEADER_OR_FOLLOWER, -1])
+    expect(await latest(1)).toEqual([ErrorCode.NOT_LEADER_OR_FOLLOWER, -1])
+    expect(await latest(7, FOLLOWER)).toEqual([0, 1])
+    vi.restoreAllMocks()
+    expect(await latest(7)).toEqual([0, 1])
+  })
+
   test('does not tell the end before a new leader knows it (KIP-207)', async () => {
     become()
     await produce(broker.client, topic, batchOf(['a']), { acks: 1 })
@@ -349,6 +367,15 @@ describe('OffsetForLeaderEpoch', () => {
     expect(await endOf(leaderEpoch)).toEqual([0, leaderEpoch, 1])
     expect(await endOf(leaderEpoch + 2)).toEqual([ErrorCode.UNKNOWN_LEADER_EPOCH, -1, -1])
     expect(await endOf(leaderEpoch + 2, FOLLOWER)).toEqual([0, -1, -1])
+  })
+
+  test('a leader that may have been replaced sends consumers to look for another, and answers followers', async () => {
+    await produce(broker.client, topic, batchOf(['a']))
+    const { leaderEpoch } = partition()
+    become()
+    beUnsure()
+    expect(await endOf(leaderEpoch)).toEqual([ErrorCode.NOT_LEADER_OR_FOLLOWER, -1, -1])
+    expect(await endOf(leaderEpoch, FOLLOWER)).toEqual([0, leaderEpoch, 1])
   })
 })
 
