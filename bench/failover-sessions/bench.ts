@@ -1,6 +1,7 @@
 /**
- * Fifty losses of a leader by each fault of bench/failover. Kafka waits for a session each time, so both clusters lose
- * theirs side by side, which takes an hour instead of two; bench/failover has ours alone at work.
+ * Fifty losses of a leader by each fault of bench/failover that only a session tells of: SIGSTOP and a network cut. Both clusters
+ * lose theirs side by side, which takes 40 minutes instead of 80. A kill is not among them: the brokers are behind proxies,
+ * whose ports go on taking connections, and bench/failover has fifty of these.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Expectation, Section } from '../lab/report.ts'
@@ -8,7 +9,7 @@ import { quantile } from '../lab/statistics.ts'
 import { runBenchmark, wanted } from '../lab/session.ts'
 import type { Options } from '../lab/session.ts'
 import { Cuts } from '../failover/cuts.ts'
-import { freeze, kill, networkCut } from '../failover/faults.ts'
+import { freeze, networkCut } from '../failover/faults.ts'
 import { lossesSection, loseLeader, victimOf } from '../failover/leader-lost.ts'
 import type { Losses, Subject } from '../failover/leader-lost.ts'
 import { SESSION_TIMEOUT_MS } from '../lab/cluster.ts'
@@ -56,7 +57,7 @@ async function measureTogether(
 
 async function all(options: Options, place: Place): Promise<Section[]> {
   const cuts = new Cuts()
-  const cases = [freeze, networkCut(cuts), kill].flatMap((fault) => bothCases(fault, () => LOSSES, bars))
+  const cases = [freeze, networkCut(cuts)].flatMap((fault) => bothCases(fault, () => LOSSES, bars))
   const sections: Section[] = []
   try {
     await withSubjects(
