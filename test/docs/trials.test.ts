@@ -4,7 +4,6 @@ import { expect, test } from 'vitest'
 import { generatedSection } from './generated-section.ts'
 
 interface Run {
-  readonly seed: number
   readonly minutes: number
   readonly faults: number
   readonly anomalies: Record<string, number>

@@ -1,9 +1,9 @@
 /**
  * The long run: rounds of ten minutes, each with a topic of its own, on one cluster, for hours, with faults of up to a
  * minute; scripts/run-faults.js starts it. Its figures go to bench/results/faults.{json,md}; it fails at the first
- * anomaly.
+ * anomaly. With --go-on they are added to those that are there, of a run that ended without an anomaly, by whatever.
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -11,6 +11,7 @@ import type { BrokerKind } from '../harness/cluster.ts'
 import { kafkajsClient, patient } from '../harness/kafkajs-client.ts'
 import { repository } from '../harness/paths.ts'
 import { Random } from './random.ts'
+import { figuresOf, together, type Figures } from './long-figures.ts'
 import { runRound, type RoundResult } from './round.ts'
 import { TestBed } from './test-bed.ts'
 
@@ -21,11 +22,16 @@ const { values } = parseArgs({
     kinds: { type: 'string', default: 'odradek,odradek,odradek' },
     rate: { type: 'string', default: '200' },
     'round-minutes': { type: 'string', default: '10' },
+    'go-on': { type: 'boolean', default: false },
   },
 })
 const seed = Number(values.seed)
 const kinds = values.kinds.split(',') as BrokerKind[]
 const wantedMs = Number(values.hours) * 3_600_000
+const results = join(repository, 'bench/results')
+const before = values['go-on']
+  ? (JSON.parse(readFileSync(join(results, 'faults.json'), 'utf8')) as Figures)
+  : null
 const roundMs = Math.min(Number(values['round-minutes']) * 60_000, wantedMs)
 
 // What was started ends with this process, also where it is told to end.
@@ -84,52 +90,26 @@ async function deleteTopic({ cluster }: TestBed, topic: string): Promise<void> {
   await admin.disconnect()
 }
 
-const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
-
 function record(rounds: readonly RoundResult[], elapsedMs: number): void {
-  const happened: Record<string, number> = {}
-  for (const { faults } of rounds) {
-    for (const [name, count] of Object.entries(faults.happened))
-      happened[name] = (happened[name] ?? 0) + count
-  }
-  const anomalies: Record<string, number> = {}
-  for (const { anomalyCounts } of rounds) {
-    for (const [kind, count] of Object.entries(anomalyCounts))
-      anomalies[kind] = (anomalies[kind] ?? 0) + count
-  }
-  const figures = {
-    seed,
+  const own = {
+    ...figuresOf(rounds, elapsedMs),
+    seed: String(seed),
     kinds: kinds.join(', '),
-    minutes: Math.round(elapsedMs / 60_000),
-    rounds: rounds.length,
-    faults: sum(rounds.map(({ faultCount }) => faultCount)),
-    inPairs: sum(rounds.map(({ faults }) => faults.inPairs)),
-    withProgress: sum(rounds.map(({ faults }) => faults.withProgress)),
-    acknowledged: sum(rounds.flatMap(({ acknowledged }) => Object.values(acknowledged))),
-    givenUpByClients: sum(rounds.map(({ failed }) => failed)),
-    polled: sum(rounds.map(({ polled }) => polled)),
-    committed: sum(rounds.map(({ committed }) => committed)),
-    anomalies,
-    differentReplicas: sum(rounds.map(({ differences }) => differences.length)),
-    replicasCompared: 3 * sum(rounds.map(({ partitionsCompared }) => partitionsCompared)),
-    endsOfTheirOwn: sum(rounds.map(({ faults }) => faults.unexpectedEnds.length)),
-    longestGapMs: Math.max(...rounds.map(({ longestGapMs }) => longestGapMs)),
-    happened,
     machine: `${cpus().length} × ${cpus()[0].model}, Node ${process.version}`,
   }
-  const results = join(repository, 'bench/results')
+  const figures = before === null ? own : together(before, own)
   writeFileSync(join(results, 'faults.json'), `${JSON.stringify(figures, null, 2)}\n`)
   writeFileSync(join(results, 'faults.md'), page(figures))
 }
 
-function page(figures: Record<string, unknown> & { happened: Record<string, number> }): string {
+function page(figures: Figures): string {
   const rows = Object.entries(figures).filter(([, value]) => typeof value !== 'object')
   const table = (header: string, lines: readonly (readonly [string, unknown])[]): string =>
     `| ${header} | |\n|---|---|\n${lines.map(([name, value]) => `| ${name} | ${value} |\n`).join('')}`
   const kinds = Object.entries(figures.happened).sort(([a], [b]) => (a < b ? -1 : 1))
   return `# A cluster under faults
 
-What \`node scripts/run-faults.js --hours ${values.hours} --seed ${seed}\` has found; test/kafka-compat/README.md says what it does.
+What \`node scripts/run-faults.js\` has found; test/kafka-compat/README.md says what it does.
 Anomalies that clients saw: ${JSON.stringify(figures.anomalies)}.
 
 ${table('the run', rows)}
