@@ -194,4 +194,42 @@ describe('a static member (KIP-345)', () => {
     expect(heartbeat(w, { memberId: first.now.memberId, generationId: 1 })).toBe(ErrorCode.UNKNOWN_MEMBER_ID)
     expect(heartbeat(w, { memberId: second.now.memberId, generationId: 1, groupInstanceId: 'b' })).toBe(0)
   })
+
+  it('that came back again when its group had moved on has the newer id, whatever becomes of the older return', async () => {
+    const { w, a } = await pair()
+    w.log.late = true
+    const stored = join(w, { version: 5, groupInstanceId: 'b' })
+    const waiting = join(w, { version: 5, groupInstanceId: 'b' })
+    join(w, { version: 5, groupInstanceId: 'a', memberId: a.memberId })
+    const newest = join(w, { version: 5, groupInstanceId: 'b' })
+    await w.log.commitNext()
+    expect(newest.now).toMatchObject({ errorCode: 0, generationId: 2 })
+    expect(stored.now.errorCode).toBe(ErrorCode.FENCED_INSTANCE_ID)
+    expect(waiting.now.errorCode).toBe(ErrorCode.FENCED_INSTANCE_ID)
+    const { memberId } = newest.now
+    expect(heartbeat(w, { memberId, generationId: 2, groupInstanceId: 'b' })).toBe(0)
+  })
+
+  it('that was removed and joined anew is not fenced by a return of before', async () => {
+    const { w, b } = await pair()
+    w.log.late = true
+    const stored = join(w, { version: 5, groupInstanceId: 'b' })
+    expect(leave(w, b.memberId, 'b')).toBe(0)
+    const newest = join(w, { version: 5, groupInstanceId: 'b' })
+    await w.log.commitNext()
+    expect(stored.now.errorCode).toBe(ErrorCode.FENCED_INSTANCE_ID)
+    expect(newest.isWaiting).toBe(true)
+  })
+
+  it("that comes back while another's return is stored leaves that as it is", async () => {
+    const { w, a } = await pair()
+    w.log.late = true
+    const stored = join(w, { version: 5, groupInstanceId: 'a' })
+    const rejoined = join(w, { version: 5, groupInstanceId: 'a', memberId: a.memberId })
+    const other = join(w, { version: 5, groupInstanceId: 'b' })
+    await w.log.commitNext()
+    expect(rejoined.now.errorCode).toBe(0)
+    expect(other.now).toMatchObject({ errorCode: 0, generationId: 2 })
+    expect(stored.isWaiting).toBe(true)
+  })
 })

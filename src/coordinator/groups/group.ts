@@ -77,6 +77,14 @@ export interface Rebalance {
   readonly remainingMs: number
 }
 
+/** Static members that came back without their member id while the group was stable. */
+export interface Returns {
+  /** Whose new id is being stored; null: a newer self of it has come meanwhile. */
+  stored: JoinCall | null
+  /** Each to be stored upon the other. */
+  waiting: JoinCall[]
+}
+
 export const NO_ASSIGNMENT: Buffer = Buffer.alloc(0)
 
 export class Group {
@@ -114,8 +122,8 @@ export class Group {
   subscribedTopics: ReadonlySet<string> | null = null
   /** Commits that are appended and not committed yet, counted by partition. */
   readonly pendingCommits = new PartitionMap<number>()
-  /** While a returned static member's new id is stored: the returns that wait for it, each to be stored upon the other. */
-  waitingReturns: JoinCall[] | null = null
+  /** While a returned static member's new id is stored. */
+  returns: Returns | null = null
   /** Appends that are not committed yet: what they say will still be replayed. */
   writesInFlight = 0
   /** Those of them that tell of its members. */

@@ -5,7 +5,7 @@
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import { MAX_MEMBER_ID_PREFIX_LENGTH, NEW_MEMBER_JOIN_TIMEOUT_MS } from './config.ts'
 import { NO_ASSIGNMENT, sameProtocols } from './group.ts'
-import type { Group, Member, MemberProtocol } from './group.ts'
+import type { Group, Member, MemberProtocol, Returns } from './group.ts'
 import { checkMember } from './member-checks.ts'
 import {
   answerJoin,
@@ -90,8 +90,10 @@ function joinAsNewcomer(group: Group, call: JoinCall, turn: Turn): void {
   const memberId = `${prefix}-${turn.newUuid()}`
   if (call.groupInstanceId !== null) {
     const current = group.staticMembers.get(call.groupInstanceId)
-    if (current === undefined) addMember(group, call, memberId, turn)
-    else joinAsReturnedInstance(group, group.member(current), { ...call, memberId }, turn)
+    if (current !== undefined)
+      return joinAsReturnedInstance(group, group.member(current), { ...call, memberId }, turn)
+    fenceEarlierReturns(group, call.groupInstanceId, turn)
+    addMember(group, call, memberId, turn)
   } else if (call.memberIdRequired) {
     giveMemberId(group, call, memberId, turn)
   } else {
@@ -159,6 +161,7 @@ function joinAsReturnedInstance(group: Group, member: Member, call: JoinCall, tu
   const keepsProtocol =
     group.state === 'Stable' && group.selectProtocolWith(member, call.protocols) === group.protocolName
   if (keepsProtocol) return replaceWithoutRebalance(group, member, call, turn)
+  fenceEarlierReturns(group, member.groupInstanceId, turn)
   fenceAndReplace(group, member, call.memberId, turn)
   parkRejoin(group, member, call, turn)
   if (member.isNew) member.sessionDeadlineMs = turn.nowMs + NEW_MEMBER_JOIN_TIMEOUT_MS
@@ -174,38 +177,60 @@ function fenceAndReplace(group: Group, member: Member, memberId: string, turn: T
   group.replaceMemberId(member, memberId)
 }
 
+/**
+ * The instance comes once more while an earlier return of its is stored or waits, and is let in before that. In Kafka the
+ * earlier one would have had the id by now, and lost it.
+ */
+function fenceEarlierReturns(group: Group, groupInstanceId: string | null, turn: Turn): void {
+  const { returns } = group
+  if (returns === null) return
+  const isEarlier = (call: JoinCall | null): call is JoinCall => call?.groupInstanceId === groupInstanceId
+  for (const { memberId, reply } of [returns.stored, ...returns.waiting].filter(isEarlier))
+    turn.reply(reply, failedJoin(memberId, ErrorCode.FENCED_INSTANCE_ID))
+  if (isEarlier(returns.stored)) returns.stored = null
+  returns.waiting = returns.waiting.filter((call) => !isEarlier(call))
+}
+
 /** The assignment stays as it is: only the new id is stored, and the member takes up its work when that is done. */
 function replaceWithoutRebalance(group: Group, member: Member, call: JoinCall, turn: Turn): void {
   // The record says all of the group: one return is stored after the other.
-  if (group.waitingReturns !== null) {
-    group.waitingReturns.push(call)
+  if (group.returns !== null) {
+    group.returns.waiting.push(call)
     return
   }
-  group.waitingReturns = []
+  const returns: Returns = { stored: call, waiting: [] }
+  group.returns = returns
   const before = { generationId: group.generationId, leader: group.leaderId ?? '' }
   turn.write([replacedMemberRecord(group, member, call, turn.wallMs)], (error, later) => {
-    const waiting = group.waitingReturns ?? []
-    group.waitingReturns = null
-    if (error !== ErrorCode.NONE) {
-      const result = {
-        ...joinedGeneration(group, ''),
-        leader: before.leader,
-        errorCode: classicStoreError(error),
-      }
-      later.reply(call.reply, result)
-    } else if (
-      group.state === 'Stable' &&
-      group.generationId === before.generationId &&
-      group.members.get(member.memberId) === member
-    ) {
-      takeUpWork(group, member, call, later)
-      later.reply(call.reply, returnedInstanceResult(group, call, before.leader))
-    } else {
-      // The group has moved on meanwhile.
-      joinGroup(group, { ...call, memberId: '' }, later)
-    }
-    for (const next of waiting) joinGroup(group, { ...next, memberId: '' }, later)
+    if (group.returns === returns) group.returns = null
+    if (returns.stored !== null) endReturn(group, member, { call, error, before }, later)
+    for (const next of returns.waiting) joinGroup(group, { ...next, memberId: '' }, later)
   })
+}
+
+interface StoredReturn {
+  readonly call: JoinCall
+  /** The log's error code. */
+  readonly error: number
+  /** The group's, when it was to be stored. */
+  readonly before: { readonly generationId: number; readonly leader: string }
+}
+
+function endReturn(group: Group, member: Member, { call, error, before }: StoredReturn, turn: Turn): void {
+  if (error !== ErrorCode.NONE) {
+    const errorCode = classicStoreError(error)
+    turn.reply(call.reply, { ...joinedGeneration(group, ''), leader: before.leader, errorCode })
+  } else if (
+    group.state === 'Stable' &&
+    group.generationId === before.generationId &&
+    group.members.get(member.memberId) === member
+  ) {
+    takeUpWork(group, member, call, turn)
+    turn.reply(call.reply, returnedInstanceResult(group, call, before.leader))
+  } else {
+    // The group has moved on meanwhile.
+    joinGroup(group, { ...call, memberId: '' }, turn)
+  }
 }
 
 function takeUpWork(group: Group, member: Member, call: JoinCall, turn: Turn): void {

@@ -252,6 +252,6 @@ export function answerAll(group: Group, errorCode: number, turn: Turn): void {
     answerJoin(group, member, failedJoin(member.memberId, errorCode), turn)
     answerSync(member, failedSync(errorCode), turn)
   }
-  for (const { reply } of group.waitingReturns ?? []) turn.reply(reply, failedJoin('', errorCode))
-  group.waitingReturns = null
+  for (const { reply } of group.returns?.waiting.splice(0) ?? []) turn.reply(reply, failedJoin('', errorCode))
+  group.returns = null
 }
