@@ -48,10 +48,8 @@ const suites = {
 }
 
 /**
- * All but the smoke passes, which are parts of others (what depends on Node's own modules) for a newer Node; the fault run
- * (cluster), for which npm test has no time; and the churn of groups, where a static member of librdkafka's stays away from
- * its cooperative group now and then, on a busy machine: whether it or the broker is at fault is not known yet.
- * The longest first, for two rows that end together.
+ * All but the smoke passes, which are parts of others (what depends on Node's own modules) for a newer Node, and the fault run
+ * (cluster), for which npm test has no time. The longest first, for two rows that end together.
  */
 const allSuites = [
   'side-by-side',
@@ -65,6 +63,7 @@ const allSuites = [
   'kafkajs',
   'kcat',
   'java',
+  'groups',
   'zookeeper',
   'transactions',
   'bad-input',

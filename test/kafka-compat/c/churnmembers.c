@@ -17,6 +17,7 @@ typedef struct {
   int next[MAX_PARTITIONS]; // the offset after the last one read and not committed; 0: none
   int cooperative;
   int assigned; // ever
+  FILE *log;    // what librdkafka says, where it is asked for
   volatile int closing;
 } member_t;
 
@@ -117,6 +118,26 @@ static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t what, rd_kafk
   }
 }
 
+static void on_log(const rd_kafka_t *consumer, int level, const char *facility, const char *text) {
+  member_t *member = rd_kafka_opaque(consumer);
+  (void)level;
+  fprintf(member->log, "%" PRId64 " %s %s\n", now_ms(), facility, text);
+}
+
+// ODRADEK_GROUPS_RDKAFKA_LOGS names a directory: a file there for each member.
+static void log_into_file(rd_kafka_conf_t *conf, member_t *member) {
+  const char *directory = getenv("ODRADEK_GROUPS_RDKAFKA_LOGS");
+  char path[512];
+  if (directory == NULL) return;
+  snprintf(path, sizeof path, "%s/%s.log", directory, member->name);
+  member->log = fopen(path, "w");
+  if (member->log == NULL) fail("%s cannot be written", path);
+  setlinebuf(member->log); // the process may be killed
+  set(conf, "log_level", "7");
+  set(conf, "debug", "cgrp,protocol");
+  rd_kafka_conf_set_log_cb(conf, on_log);
+}
+
 static rd_kafka_conf_t *configuration(member_t *member, const char *group, char **rest) {
   rd_kafka_conf_t *conf = rd_kafka_conf_new();
   set(conf, "bootstrap.servers", bootstrap);
@@ -130,6 +151,7 @@ static rd_kafka_conf_t *configuration(member_t *member, const char *group, char 
   set(conf, "fetch.error.backoff.ms", "100");
   set(conf, "topic.metadata.refresh.interval.ms", "5000");
   set(conf, "log_level", "0");
+  log_into_file(conf, member);
   for (char *each = strtok_r(NULL, " ", rest); each != NULL; each = strtok_r(NULL, " ", rest)) {
     char *value = strchr(each, '=');
     *value = 0;
@@ -142,15 +164,28 @@ static rd_kafka_conf_t *configuration(member_t *member, const char *group, char 
   return conf;
 }
 
-static void poll_once(rd_kafka_t *consumer, member_t *member) {
+// Gives 0 when the consumer has ended for ever: after a fatal error, of which it tells in a message, it never joins again.
+static int poll_once(rd_kafka_t *consumer, member_t *member) {
   rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, 100);
-  if (message == NULL) return;
+  if (message == NULL) return 1;
+  int lives = message->err != RD_KAFKA_RESP_ERR__FATAL;
   if (!message->err) {
     say(member, "r %d %" PRId64 " %.*s", message->partition, message->offset, (int)message->len,
         (const char *)message->payload);
     member->next[message->partition] = (int)message->offset + 1;
   }
   rd_kafka_message_destroy(message);
+  return lives;
+}
+
+// Closes it and tells what the error was and which member id it had then: groups/group-run.ts judges whether that may be.
+static void end_fatally(rd_kafka_t *consumer, member_t *member) {
+  char text[512];
+  rd_kafka_resp_err_t error = rd_kafka_fatal_error(consumer, text, sizeof text);
+  char *id = rd_kafka_memberid(consumer);
+  rd_kafka_consumer_close(consumer);
+  say(member, "f %s as \"%s\"", rd_kafka_err2name(error), id == NULL ? "" : id);
+  rd_kafka_mem_free(consumer, id);
 }
 
 static void *run(void *opaque) {
@@ -165,14 +200,17 @@ static void *run(void *opaque) {
   rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
   if (rd_kafka_subscribe(consumer, topics)) fail("not subscribed");
   rd_kafka_topic_partition_list_destroy(topics);
-  for (int64_t committed_ms = now_ms(); !member->closing;) {
-    poll_once(consumer, member);
+  int lives = 1;
+  for (int64_t committed_ms = now_ms(); lives && !member->closing;) {
+    lives = poll_once(consumer, member);
     if (now_ms() - committed_ms < COMMIT_EVERY_MS) continue;
     commit(consumer, member, topic);
     committed_ms = now_ms();
   }
-  rd_kafka_consumer_close(consumer);
-  say(member, "x");
+  if (lives) {
+    rd_kafka_consumer_close(consumer);
+    say(member, "x");
+  } else end_fatally(consumer, member);
   // librdkafka before 2.3 aborts when it destroys a cooperative member that never had an assignment (its issue 4312).
   if (!member->cooperative || member->assigned) rd_kafka_destroy(consumer);
   return NULL;

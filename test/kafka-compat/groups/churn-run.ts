@@ -120,17 +120,21 @@ class ChurnRun {
     for (let step = 0; step < this.#plan.steps; step++) {
       const fault = this.#plan.faults[step]
       if (fault === 'crash') await this.#crash()
-      else if (fault !== undefined) {
-        // What it does takes a while, in which members come and go.
-        const done = this.#bed.faults[fault]()
-        for (const group of this.groups) group.step()
-        await done
-      }
+      else if (fault !== undefined) await this.#brokerFails(fault)
       for (const group of this.groups) group.step()
       await pause(this.#plan.times.stepMs)
       this.#assertAlive()
     }
     await Promise.all(this.groups.map((group) => group.lastComes()))
+  }
+
+  async #brokerFails(fault: string): Promise<void> {
+    for (const group of this.groups) group.brokerGoes()
+    const done = this.#bed.faults[fault]()
+    // That takes a while, in which members come and go.
+    for (const group of this.groups) group.step()
+    await done
+    for (const group of this.groups) group.brokerIsBack()
   }
 
   async #crash(): Promise<void> {

@@ -1,8 +1,8 @@
 /** One group under churn: who is in it, who comes and goes next, and what all of them have told. */
 import { expect } from 'vitest'
-import { brokerKind } from '../harness/broker.ts'
 import { eventually, pause } from '../harness/conditions.ts'
 import { GroupChecker } from './checker.ts'
+import { comesAgain } from './comes-again.ts'
 import type { GroupView, GroupViewer } from './group-view.ts'
 import type { Observation } from './history.ts'
 import type { MemberHost } from './member-host.ts'
@@ -16,13 +16,9 @@ interface Member {
   readonly name: string
   readonly place: Place
   readonly instanceId: string | null
+  readonly settings: readonly string[]
+  readonly startedMs: number
 }
-
-/**
- * What the Java client says of UNRELEASED_INSTANCE_ID; and of what Apache Kafka 4.1 says to the first member of the consumer
- * protocol in a classic group whose first rebalance is on (ConsumerGroup.fromClassicGroup asks for a protocol that there is not yet).
- */
-const COMES_AGAIN = brokerKind === 'kafka' ? /UnreleasedInstanceId|UnknownServer/ : /UnreleasedInstanceId/
 
 /** So many are started at once in the beginning: clients of a busy machine give up when they take too long. */
 const WAVE = 50
@@ -36,14 +32,16 @@ export class GroupRun {
   readonly #random: () => number
   readonly #live = new Map<string, Member>()
   /** Told to close; `done` is called when they have. */
-  readonly #closing = new Map<string, { readonly place: Place; readonly done: () => void }>()
+  readonly #closing = new Map<string, { readonly member: Member; readonly done: () => void }>()
   /** What each member has told last. */
   readonly #last = new Map<string, Observation>()
   /** Of static members that are started again. */
   #restarting = 0
+  /** When the broker last came back; Infinity while it is away. */
+  #brokerBackMs = -Infinity
   #started = 0
   sent = 0
-  /** What happened, for the one who reads a failure: `+` started, `-` told to leave, `*` crashed. */
+  /** What happened, for the one who reads a failure: `+` started, `-` told to leave, `*` crashed, `!` to be started again. */
   readonly diary: string[] = []
 
   constructor(spec: GroupSpec, hosts: Hosts, viewer: GroupViewer, random: () => number) {
@@ -54,7 +52,7 @@ export class GroupRun {
   }
 
   observe(seen: Observation): void {
-    if (seen.kind === 'failed' && COMES_AGAIN.test(seen.reason)) return this.#comeAgain(seen)
+    if (seen.kind === 'failed' && this.#mayComeAgain(seen)) return this.#comeAgain(seen)
     this.checker.observe(seen)
     if ('member' in seen) this.#last.set(seen.member, seen)
     if (seen.kind !== 'left' && seen.kind !== 'failed') return
@@ -62,8 +60,25 @@ export class GroupRun {
     this.#closing.delete(seen.member)
   }
 
-  /** Its predecessor could not say that it leaves: whoever runs such a member starts it again until the session has ended. */
-  #comeAgain({ member: name, atMs }: { member: string; atMs: number }): void {
+  /** The broker is stopped or killed, or the coordinator; until `brokerIsBack`. */
+  brokerGoes(): void {
+    this.#brokerBackMs = Infinity
+  }
+
+  brokerIsBack(): void {
+    this.#brokerBackMs = Date.now()
+  }
+
+  #mayComeAgain({ member: name, reason }: { member: string; reason: string }): boolean {
+    const member = this.#live.get(name) ?? this.#closing.get(name)?.member
+    if (member === undefined) return false
+    const isClassic = !member.settings.includes('group.protocol=consumer')
+    return comesAgain(reason, { isClassic, hasLostBroker: member.startedMs < this.#brokerBackMs })
+  }
+
+  /** Whoever runs such a member starts it again, until it is let in. */
+  #comeAgain({ member: name, atMs, reason }: { member: string; atMs: number; reason: string }): void {
+    this.diary.push(`!${name}(${reason})`)
     this.observe({ kind: 'left', atMs, member: name })
     const member = this.#live.get(name)
     if (member === undefined) return
@@ -94,10 +109,11 @@ export class GroupRun {
     const number = this.#started++
     const name = `${this.spec.id}.${number}`
     if (instanceId !== null) this.checker.isStatic(name, instanceId)
-    this.#live.set(name, { name, place, instanceId })
+    const { id } = this.spec
+    const settings = this.spec.settings(number, instanceId)
+    this.#live.set(name, { name, place, instanceId, settings, startedMs: Date.now() })
     this.diary.push(`+${name}${instanceId === null ? '' : `(${instanceId})`}`)
-    const { id, settings } = this.spec
-    this.#hosts[place].startMember(name, id, id, settings(number, instanceId))
+    this.#hosts[place].startMember(name, id, id, settings)
   }
 
   /** Every third in the process that is killed, every second with an instance id, some of which are killed. */
@@ -123,11 +139,12 @@ export class GroupRun {
     this.#start(place, isStatic ? `${this.spec.id}-i${this.#started}` : null)
   }
 
-  #close({ name, place }: Member): Promise<void> {
+  #close(member: Member): Promise<void> {
+    const { name, place } = member
     this.#live.delete(name)
     this.diary.push(`-${name}`)
     this.#hosts[place].closeMember(name)
-    return new Promise((done) => this.#closing.set(name, { place, done }))
+    return new Promise((done) => this.#closing.set(name, { member, done }))
   }
 
   /** Somebody comes, goes, or is started again; a tenth of the group at once. */
@@ -167,7 +184,7 @@ export class GroupRun {
   crash(): () => void {
     const atMs = Date.now()
     const gone = [...this.#live.values()].filter(({ place }) => place === 'doomed')
-    const leaving = [...this.#closing].filter(([, { place }]) => place === 'doomed')
+    const leaving = [...this.#closing].filter(([, { member }]) => member.place === 'doomed')
     for (const member of [...gone.map(({ name }) => name), ...leaving.map(([name]) => name)]) {
       this.#live.delete(member)
       this.diary.push(`*${member}`)
