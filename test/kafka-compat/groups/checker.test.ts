@@ -119,6 +119,9 @@ describe('is found:', () => {
     const history = [acknowledged(0, 0, 'zero'), acknowledged(0, 1, 'one'), '100 ann r 0 0 zero']
     expect(found(history)).toEqual(['record lost: one was read by nobody'])
     expect(found([acknowledged(0, -1, 'zero')])).toEqual(['record lost: zero was read by nobody'])
+    expect(found([acknowledged(0, 3, 'three'), '100 ann r 0 3 two'])).toEqual([
+      'record lost: three (at partition 0, offset 3 was two) was read by nobody',
+    ])
     expect(found([acknowledged(0, -1, 'zero'), '100 ann r 0 7 zero'])).toEqual([])
   })
 

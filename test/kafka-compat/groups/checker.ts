@@ -209,14 +209,19 @@ export class GroupChecker {
     return ends
   }
 
-  /** What was acknowledged to the producer and nobody has read yet. */
+  /** What was acknowledged to the producer and nobody has read yet, each with what was read in its place. */
   unread(): string[] {
-    const isRead = (value: string, { partition, offset }: { partition: number; offset: number }): boolean => {
+    const unread: string[] = []
+    for (const [value, { partition, offset }] of this.#acknowledged) {
       const records = this.#polled.get(partition)
       // An offset that the producer was not told (a duplicate of an earlier try) is any.
-      return offset < 0 ? [...(records?.values() ?? [])].includes(value) : records?.get(offset) === value
+      const read =
+        offset < 0 ? [...(records?.values() ?? [])].find((each) => each === value) : records?.get(offset)
+      if (read === value) continue
+      const instead = read === undefined ? '' : ` (at partition ${partition}, offset ${offset} was ${read})`
+      unread.push(`${value}${instead}`)
     }
-    return [...this.#acknowledged].filter(([value, place]) => !isRead(value, place)).map(([value]) => value)
+    return unread
   }
 
   /** What is wrong whatever comes. */
