@@ -48,10 +48,11 @@ const suites = {
 }
 
 /**
- * All but the smoke passes, which are parts of others (what depends on Node's own modules) for a newer Node, and the fault run
- * (cluster), for which npm test has no time. The longest first, for two rows that end together.
+ * All but the smoke passes, which are parts of others (what depends on Node's own modules) for a newer Node. The longest first,
+ * for rows that end together.
  */
 const allSuites = [
+  'cluster',
   'side-by-side',
   'unit',
   'mixed',
@@ -68,7 +69,10 @@ const allSuites = [
   'transactions',
   'bad-input',
 ]
-const ROWS = 2
+const SHARED_ROWS = 2
+
+/** Most of its time a fault run waits for sessions to end and for brokers to come back. */
+const IN_ROWS_OF_THEIR_OWN = ['cluster']
 
 // Some machines export a bundle of certificates for package downloads; Node would read it at every start.
 const env = { ...process.env }
@@ -83,8 +87,10 @@ async function main(names) {
   fetchFor(asked)
   step('scripts/build.js', [], env)
   mkdirSync(results, { recursive: true })
-  const waiting = [...asked]
-  const rows = await Promise.all(Array.from({ length: ROWS }, () => runRow(waiting)))
+  const isAlone = (name) => IN_ROWS_OF_THEIR_OWN.includes(name)
+  const shared = asked.filter((name) => !isAlone(name))
+  const lists = [...asked.filter(isAlone).map((name) => [name]), ...Array(SHARED_ROWS).fill(shared)]
+  const rows = await Promise.all(lists.map(runRow))
   const failed = rows.flat().filter((code) => code !== 0).length
   process.stdout.write(
     failed === 0 ? 'run-tests: all suites passed\n' : `run-tests: suites failed: ${failed}\n`,
