@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,9 +36,7 @@ describe('a file lock', () => {
     writeFileSync(path, theirs.replace(/ \d+ /, ` ${startTicks(child.pid!)} `))
     expect(() => disk.lock(path)).toThrow(`locked by process ${child.pid}`)
 
-    const gone = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGKILL')
-    await gone
+    await killed(child)
     disk.lock(path).release()
   })
 
@@ -63,9 +62,7 @@ describe('a file lock', () => {
     await new Promise((resolve) => holder.stdout.once('data', resolve))
     expect(() => disk.lock(path)).toThrow(`locked by process ${holder.pid}`)
 
-    const gone = new Promise((resolve) => holder.once('exit', resolve))
-    holder.kill('SIGKILL')
-    await gone
+    await killed(holder)
     disk.lock(path).release()
   })
 })
@@ -91,6 +88,12 @@ describe('the table of kernel locks', () => {
     expect(holderIn(table, { dev: 0x99, ino: 98 }, (pid) => pid === 4345)).toBe(4345)
   })
 })
+
+async function killed(child: ChildProcess): Promise<void> {
+  const gone = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGKILL')
+  await gone
+}
 
 function startTicks(pid: number): string {
   try {
