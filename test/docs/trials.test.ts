@@ -9,6 +9,7 @@ interface Run {
   readonly anomalies: Record<string, number>
 }
 interface FaultsRun extends Run {
+  readonly runs: number
   readonly inPairs: number
   readonly acknowledged: number
   readonly polled: number
@@ -39,7 +40,7 @@ function lines(): string[] {
   const text: string[] = []
   if (faults !== null) {
     text.push(
-      `- [A cluster under faults](bench/results/faults.md), ${faults.minutes} minutes, three families of clients: ${count(faults.faults)} faults, ` +
+      `- [A cluster under faults](bench/results/faults.md), ${faults.minutes} minutes${faults.runs > 1 ? ` in ${faults.runs} runs` : ''}, three families of clients: ${count(faults.faults)} faults, ` +
         `${count(faults.inPairs)} of them in pairs; ${count(faults.acknowledged)} records acknowledged, ${count(faults.polled)} polled: ${found(faults)}; ` +
         `${count(faults.replicasCompared)} replicas compared byte by byte, ${count(faults.differentReplicas)} differed.`,
     )
