@@ -25,6 +25,7 @@ export function figuresOf(rounds: readonly RoundResult[], elapsedMs: number) {
 }
 
 export type Figures = ReturnType<typeof figuresOf> & {
+  readonly command: string
   readonly seed: string
   readonly kinds: string
   readonly machine: string
@@ -33,13 +34,12 @@ export type Figures = ReturnType<typeof figuresOf> & {
 /** Of two runs: the sum of everything that counts. */
 export function together(before: Figures, after: Figures): Figures {
   const summed = Object.entries(after).map(([name, value]) => {
-    const former = before[name as keyof Figures]
-    return [name, typeof value === 'number' ? value + Number(former ?? 0) : value]
+    return [name, typeof value === 'number' ? value + Number(before[name as keyof Figures]) : value]
   })
   return {
     ...(Object.fromEntries(summed) as Figures),
+    command: `${before.command}; ${after.command}`,
     seed: `${before.seed}, ${after.seed}`,
-    runs: (before.runs ?? 1) + after.runs,
     longestGapMs: Math.max(before.longestGapMs, after.longestGapMs),
     anomalies: added([before.anomalies, after.anomalies]),
     happened: added([before.happened, after.happened]),

@@ -10,8 +10,8 @@ import { parseArgs } from 'node:util'
 import type { BrokerKind } from '../harness/cluster.ts'
 import { kafkajsClient, patient } from '../harness/kafkajs-client.ts'
 import { repository } from '../harness/paths.ts'
-import { Random } from './random.ts'
 import { figuresOf, together, type Figures } from './long-figures.ts'
+import { Random } from './random.ts'
 import { runRound, type RoundResult } from './round.ts'
 import { TestBed } from './test-bed.ts'
 
@@ -93,6 +93,7 @@ async function deleteTopic({ cluster }: TestBed, topic: string): Promise<void> {
 function record(rounds: readonly RoundResult[], elapsedMs: number): void {
   const own = {
     ...figuresOf(rounds, elapsedMs),
+    command: ['node scripts/run-faults.js', ...process.argv.slice(2)].join(' '),
     seed: String(seed),
     kinds: kinds.join(', '),
     machine: `${cpus().length} × ${cpus()[0].model}, Node ${process.version}`,
@@ -103,13 +104,14 @@ function record(rounds: readonly RoundResult[], elapsedMs: number): void {
 }
 
 function page(figures: Figures): string {
-  const rows = Object.entries(figures).filter(([, value]) => typeof value !== 'object')
+  const { command: _, ...rest } = figures
+  const rows = Object.entries(rest).filter(([, value]) => typeof value !== 'object')
   const table = (header: string, lines: readonly (readonly [string, unknown])[]): string =>
     `| ${header} | |\n|---|---|\n${lines.map(([name, value]) => `| ${name} | ${value} |\n`).join('')}`
   const kinds = Object.entries(figures.happened).sort(([a], [b]) => (a < b ? -1 : 1))
   return `# A cluster under faults
 
-What \`node scripts/run-faults.js\` has found; test/kafka-compat/README.md says what it does.
+What \`${figures.command}\` has found; test/kafka-compat/README.md says what it does.
 Anomalies that clients saw: ${JSON.stringify(figures.anomalies)}.
 
 ${table('the run', rows)}

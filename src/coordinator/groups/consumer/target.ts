@@ -69,13 +69,13 @@ function memberSpecs(
   const replaced = changed.instanceId === null ? undefined : group.staticMembers.get(changed.instanceId)
   const known = new Map<string, readonly string[]>()
   const gone = goneTopics(group, topics)
-  const everybodys = homogeneous ? subscribedTopicIds(group, topics, changed, known) : null
+  const shared = homogeneous ? subscribedTopicIds(group, topics, changed, known) : null
   return group.order.memberIds(changed.memberId, replaced).map((memberId) => {
     const isChanged = memberId === changed.memberId
     const member = isChanged ? changed : group.members.get(memberId)!
     const { instanceId } = member
     const assignment = without(isChanged ? group.targetFor(changed) : group.target(memberId), gone)
-    const topicIds = everybodys ?? subscribedTopicIds(group, topics, member, known)
+    const topicIds = shared ?? subscribedTopicIds(group, topics, member, known)
     return { memberId, instanceId, topicIds, assignment }
   })
 }
