@@ -24,12 +24,9 @@ test('committed offsets outlive compaction and a restart', async () => {
   }
   const log = first.broker.parts.logs.get('__consumer_offsets', 0)!
   const written = log.logEndOffset
-  const segments = (): number => {
-    return disk.list('/data/__consumer_offsets-0').filter((name) => /^\d+\.log$/.test(name)).length
-  }
-  await expect.poll(segments, { timeout: 50_000 }).toBeLessThan(5)
   expect(written).toBeGreaterThanOrEqual(COMMITS * GROUPS.length)
-  expect(log.sizeBytes).toBeLessThan(5000)
+  // Bytes, not files: a pass makes a file of each full segment, and only the next one merges them, if there is one.
+  await expect.poll(() => log.sizeBytes, { timeout: 50_000 }).toBeLessThan(5000)
   await first.stop()
   expect(first.bugs).toEqual([])
 
