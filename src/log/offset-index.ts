@@ -67,6 +67,12 @@ export class OffsetIndex {
     return slot < 0 ? 0 : this.#entries[2 * slot + 1]
   }
 
+  /** Offset of the entry so many before the greatest at or below `offset`; the base offset when there are not as many. */
+  offsetBack(offset: number, entries: number): number {
+    const slot = this.#slotAtOrBelow(offset) - entries
+    return slot < 0 ? this.#baseOffset : this.entry(slot).offset
+  }
+
   #slotAtOrBelow(offset: number): number {
     const entries = this.#entries
     return lastAtOrBelow(this.#count, offset - this.#baseOffset, (slot) => entries[2 * slot])

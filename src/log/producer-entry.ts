@@ -101,6 +101,15 @@ export class ProducerEntry {
     }
   }
 
+  /** Takes from `other`, which was made of the log, what it knows of the batches before the last one, if both end in the same. */
+  recall(other: ProducerEntry): void {
+    const [own, found] = [this.batches.at(-1), other.batches.at(-1)]
+    if (own === undefined || found === undefined || other.epoch !== this.epoch) return
+    if (found.lastOffset !== own.lastOffset || found.lastSequence !== own.lastSequence) return
+    this.batches.splice(0, this.batches.length, ...other.batches)
+    this.#unbroken = other.#unbroken
+  }
+
   #addSequences(count: number, firstSequence: number): void {
     const isNext = this.batches.length > 0 && follows(this.lastSequence, firstSequence)
     this.#unbroken = isNext ? Math.min(this.#unbroken + count, FURTHEST_BEHIND) : count
