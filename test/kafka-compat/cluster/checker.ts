@@ -175,7 +175,7 @@ export class HistoryChecker {
 
   #checkLog(partition: number, history: PartitionHistory, log: readonly LogRecord[]): void {
     const last = new Map<string, number>()
-    const present = new Set<string>()
+    const present = new Map<string, number>()
     let expected = 0
     for (const record of log) {
       if (record.offset !== expected) {
@@ -187,12 +187,14 @@ export class HistoryChecker {
         this.#tell('phantom: in the log, and never sent', partition, at(record))
       }
       const before = last.get(record.producer) ?? -1
-      if (present.has(name(record))) this.#tell('duplicate: twice in the log', partition, at(record))
-      else if (record.sequence < before) {
+      const first = present.get(name(record))
+      if (first !== undefined) {
+        this.#tell('duplicate: twice in the log', partition, `${at(record)}, first at ${first}`)
+      } else if (record.sequence < before) {
         const detail = `${at(record)}, behind ${before}`
         this.#tell('reordered: behind a later record of its producer', partition, detail)
       }
-      present.add(name(record))
+      if (first === undefined) present.set(name(record), record.offset)
       last.set(record.producer, Math.max(before, record.sequence))
     }
   }

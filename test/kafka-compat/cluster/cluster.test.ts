@@ -6,7 +6,7 @@
  *   ODRADEK_CLUSTER_KINDS    which brokers, by default odradek,odradek,odradek
  *   ODRADEK_CLUSTER_FAULTS   how many faults, by default 500
  */
-import { writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -21,6 +21,8 @@ import { TestBed } from './test-bed.ts'
 const seed = Number(process.env.ODRADEK_COMPAT_SEED ?? Math.floor(Math.random() * 2 ** 32))
 const kinds = (process.env.ODRADEK_CLUSTER_KINDS ?? 'odradek,odradek,odradek').split(',') as BrokerKind[]
 const wanted = Number(process.env.ODRADEK_CLUSTER_FAULTS ?? 500)
+
+const TOPIC = 'faults'
 
 /** The faults end by their number; a machine that does not get there in this time is told so by the test of their number. */
 const LONGEST_MS = 900_000
@@ -39,7 +41,7 @@ beforeAll(async () => {
   bed = await TestBed.start({ kinds, seed })
   try {
     result = await runRound(bed, new Random(seed), {
-      topic: 'faults',
+      topic: TOPIC,
       partitions: 6,
       recordsPerSecond: 100,
       lanes: 2,
@@ -48,25 +50,29 @@ beforeAll(async () => {
       goesOn: (count, elapsedMs) => count < wanted && elapsedMs < LONGEST_MS,
     })
   } catch (error) {
-    throw new Error(`seed ${seed}; what the brokers said: ${keepOutputs()}`, { cause: error })
+    throw new Error(`seed ${seed}; what the brokers said and wrote: ${keepEvidence()}`, { cause: error })
   }
   const { diary, anomalies, differences, ...figures } = result
   console.log(JSON.stringify(figures, null, 1))
   if (anomalies.length + differences.length > 0) {
-    console.log(`${diary.join('\n')}\nseed ${seed}; what the brokers said: ${keepOutputs()}`)
+    console.log(`${diary.join('\n')}\nseed ${seed}; what the brokers said and wrote: ${keepEvidence()}`)
   }
 }, 1_500_000)
 
 afterAll(() => bed?.stop())
 
-/** The brokers' directories are removed; what they said is needed when something went wrong. */
-function keepOutputs(): string {
-  const files = bed.cluster.members.map((member) => {
-    const file = join(tmpdir(), `odradek-faults-${seed}-broker-${member.brokerId}.log`)
-    writeFileSync(file, member.output())
-    return file
+/** The brokers' directories are removed; what they said, and the round's records, are needed when something went wrong. */
+function keepEvidence(): string {
+  const kept = bed.cluster.members.map((member) => {
+    const folder = join(tmpdir(), `odradek-faults-${seed}-broker-${member.brokerId}`)
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'output.log'), member.output())
+    const logDir = bed.logDirOf(member)
+    for (const name of readdirSync(logDir).filter((each) => each.startsWith(`${TOPIC}-`)))
+      cpSync(join(logDir, name), join(folder, name), { recursive: true })
+    return folder
   })
-  return files.join(' ')
+  return kept.join(' ')
 }
 
 describe.skipIf(refusal !== null)(`${kinds.join(', ')} under load and faults (seed ${seed})`, () => {
