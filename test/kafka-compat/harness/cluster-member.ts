@@ -22,8 +22,13 @@ export interface MemberOptions {
   properties: Readonly<Record<string, string>>
 }
 
-/** A session that a kill left behind holds the broker's znode so long at most; Apache Kafka does not start meanwhile. */
-const LONGEST_SESSION_MS = 20_000
+/** A session that has to end first, or an ensemble without a majority: a fault run loses it for half a minute. */
+const START_AGAIN_MS = 60_000
+/** Kafka ends when the znode of its last life is still there, and both kinds when no ensemble has answered for as long as they wait. */
+const MAY_START_LATER = {
+  kafka: /NodeExists|ZooKeeperClientTimeoutException/,
+  odradek: /no server of the ensemble has answered/,
+}
 const READY_TIMEOUT_MS = 90_000
 const END_TIMEOUT_MS = 90_000
 
@@ -84,13 +89,13 @@ export class ClusterMember {
 
   /** Starts the process and resolves when it serves; see `untilServing`. */
   async start(): Promise<void> {
-    const deadline = performance.now() + LONGEST_SESSION_MS
+    const deadline = performance.now() + START_AGAIN_MS
     for (;;) {
       this.launch()
       const serves = await this.untilServing()
       if (serves) return
-      // Kafka ends when the znode of its last life is still there; its operators start it again, and so do we.
-      const isTooEarly = this.#kind === 'kafka' && /NodeExists/.test(this.output().slice(-20_000))
+      // Its operators start it again, and so do we.
+      const isTooEarly = MAY_START_LATER[this.#kind].test(this.output().slice(-20_000))
       if (!isTooEarly || performance.now() > deadline) {
         throw new Error(`broker ${this.brokerId} (${this.#kind}) ended instead of starting:\n${this.tail()}`)
       }
