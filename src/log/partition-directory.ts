@@ -1,5 +1,5 @@
 /** The directory of one partition: made with its first record, and of one topic by its id. */
-import type { Disk } from '../env/disk.ts'
+import { DiskError, type Disk } from '../env/disk.ts'
 import { join, PARTITION_METADATA_FILE } from './file-names.ts'
 import { readTopicId, writeTopicId } from './partition-metadata.ts'
 
@@ -11,6 +11,7 @@ export class PartitionDirectory {
   /** null: still to be read from partition.metadata */
   #topicId: string | null
   #exists: boolean
+  #isUnwritten = false
 
   constructor(disk: Disk, path: string, { topicId, exists }: { topicId: string | null; exists: boolean }) {
     this.#disk = disk
@@ -42,11 +43,25 @@ export class PartitionDirectory {
     return this.topicId === topicId || this.topicId === NO_TOPIC_ID || topicId === NO_TOPIC_ID
   }
 
-  /** For a directory whose partition.metadata was lost, or never written. */
+  /**
+   * For a directory whose partition.metadata was lost, or never written. On a full disk `complete` writes it later: until then it is
+   * known, as it would be without the file. Throws DiskError.
+   */
   adopt(topicId: string): void {
     if (this.topicId !== NO_TOPIC_ID || topicId === NO_TOPIC_ID) return
-    this.#writeTopicId(topicId)
     this.#topicId = topicId
+    this.#isUnwritten = true
+    try {
+      this.complete()
+    } catch (error) {
+      if (!(error instanceof DiskError && error.code === 'NO_SPACE')) throw error
+    }
+  }
+
+  /** Writes what there was no room for. Throws DiskError. */
+  complete(): void {
+    if (this.#isUnwritten) this.#writeTopicId(this.topicId)
+    this.#isUnwritten = false
   }
 
   #writeTopicId(topicId: string): void {

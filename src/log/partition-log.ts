@@ -430,9 +430,11 @@ export class PartitionLog implements ReplicaLog, CleanableLog {
     return this.#flushes.flush(() => ({ endOffset: this.#logEndOffset, segments: this.#segments.all }))
   }
 
-  /** Writes leader epochs that are only in memory. */
+  /** Writes leader epochs that are only in memory, and the topic's id where there was no room for it. Throws DiskError. */
   persistEpochs(): void {
-    if (this.#place.exists && this.#epochs.persist({ durable: false })) this.#flushes.namesChanged()
+    if (!this.#place.exists) return
+    this.#place.complete()
+    if (this.#epochs.persist({ durable: false })) this.#flushes.namesChanged()
   }
 
   /** Completes and syncs every file, so that the next load needs no scan. Throws DiskError. */

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { DiskError } from '../../src/env/disk.ts'
 import { SimDisk } from '../../src/env/sim/disk.ts'
 import { SeededRandom } from '../../src/env/sim/random.ts'
 import { LogDirError } from '../../src/log/log-dir-error.ts'
 import { ErrorCode } from '../../src/protocol/error-codes.ts'
 import type { AppendOutcome, ReplicaLog } from '../../src/log/types.ts'
 import { messageOf } from '../protocol/message-sets.ts'
-import { append, batchOf, openLogs, readAll, START_MS } from './log-fixture.ts'
+import { append, batchOf, openLogs, readAll, START_MS, TOPIC_ID } from './log-fixture.ts'
 
 const LOG = '/data/t-0/00000000000000000000.log'
 
@@ -47,6 +48,39 @@ describe('a full or failing disk', () => {
     disk.failNext({ operation: 'makeDirectory', code: 'NO_SPACE' })
     expect(append(log(), 'v')).toMatchObject({ error: ErrorCode.KAFKA_STORAGE_ERROR })
     expect(append(log(), 'v')).toMatchObject({ error: 0, firstOffset: 0 })
+  })
+})
+
+describe('a topic id whose file is lost', () => {
+  const METADATA = '/data/t-0/partition.metadata'
+
+  async function withoutFile(): Promise<SimDisk> {
+    const disk = simDisk()
+    const { manager, log } = openLogs({ disk })
+    append(log(), 'first')
+    await manager.stop()
+    disk.remove(METADATA)
+    return disk
+  }
+
+  it('is told again, and written when there is room for it', async () => {
+    const disk = await withoutFile()
+    const { manager, log } = openLogs({ disk })
+    disk.capacityBytes = disk.usedBytes()
+    expect(log().topicId).toBe(TOPIC_ID)
+    expect(append(log(), 'second')).toMatchObject({ error: ErrorCode.KAFKA_STORAGE_ERROR })
+    expect(disk.stat(METADATA)).toBeNull()
+    disk.capacityBytes = Infinity
+    expect(append(log(), 'third')).toMatchObject({ error: 0, firstOffset: 1 })
+    await manager.stop()
+    expect(disk.readFile(METADATA).toString()).toContain(TOPIC_ID)
+  })
+
+  it('keeps the log from being opened where it cannot be written for another reason', async () => {
+    const disk = await withoutFile()
+    const { log } = openLogs({ disk })
+    disk.failNext({ operation: 'write', code: 'IO' })
+    expect(() => log()).toThrow(DiskError)
   })
 })
 
