@@ -8,6 +8,8 @@ import type { Fault } from './faults.ts'
 
 const TOPIC = 't'
 const NAME = `${TOPIC}-0`
+/** Of loads.ts: the one that sends ahead. */
+const PRODUCER = 'idempotent'
 export const NEWCOMER = 'newcomer'
 const SLOW = { minDelayMs: 50, maxDelayMs: 300, loss: 0 }
 const GOOD = { minDelayMs: 0.1, maxDelayMs: 1, loss: 0 }
@@ -148,4 +150,51 @@ function ambushAfterGrant(
   }
 }
 
-export const AMBUSHES: readonly Fault[] = [newController, newcomer]
+/**
+ * All brokers are stopped in order and started again, one after the other, when a producer has several batches under way; it
+ * hears of none of them before all are back. What is known of it then is what they have kept.
+ */
+const unheardRestart: Fault = {
+  name: 'unheard restart',
+  weight: 1,
+  begin(cluster, random) {
+    const { links, ledger } = cluster
+    const hasSeveral = (): boolean => {
+      const leader = cluster.node(ledger.partitions.get(NAME)?.leader ?? -1)
+      const partition = leader?.broker?.parts.services.replicas.get(TOPIC, 0)
+      if (!partition?.isLeader) return false
+      const isUnderWay = (batch: { lastOffset: number } | undefined): boolean =>
+        batch !== undefined && batch.lastOffset >= partition.highWatermark
+      return [...partition.log.producers()].some(({ batches }) => isUnderWay(batches.at(-2)))
+    }
+    const [first, ...others] = cluster.nodes
+    const order = random.next() < 0.5 ? [first, ...others] : [...others, first]
+    let isOver = false
+    const callOff = cluster.ambush(hasSeveral, () => {
+      for (const { host } of order) links.cut(host, PRODUCER)
+      const restart = async (node: SimNode): Promise<void> => {
+        if (isOver || !(await node.stop()) || isOver) return
+        node.start()
+        const next = order[order.indexOf(node) + 1]
+        if (next !== undefined)
+          cluster.ambush(
+            () => node.broker !== null,
+            () => void restart(next),
+          )
+      }
+      void restart(order[0])
+    })
+    return () => {
+      isOver = true
+      callOff()
+      for (const { host } of order) links.heal(host, PRODUCER)
+      for (const node of order) {
+        // What has not come to its end by now is killed.
+        if (!node.wanted) node.kill()
+        node.start()
+      }
+    }
+  },
+}
+
+export const AMBUSHES: readonly Fault[] = [newController, newcomer, unheardRestart]

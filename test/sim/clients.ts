@@ -155,9 +155,19 @@ export interface ProducerOptions {
   readonly isIdempotent: boolean
   /** At most, between two batches of a partition. */
   readonly pauseMs?: number
+  /** At most so many batches of a partition are under way at once. */
+  readonly ahead?: number
 }
 
-/** Sends numbered records with acks=all, one batch after the other for each partition, until it is told to finish. */
+interface Batch {
+  readonly values: readonly string[]
+  readonly baseSequence: number
+}
+
+/** Null: nobody answered. */
+type Outcome = { readonly error: number; readonly baseOffset: number } | null
+
+/** Sends numbered records with acks=all to each partition until it is told to finish. */
 export class SimProducer {
   readonly client: SimClient
   readonly #options: ProducerOptions
@@ -196,22 +206,45 @@ export class SimProducer {
   }
 
   async #produce(partition: number): Promise<void> {
-    const { history, isIdempotent, pauseMs = 200 } = this.#options
+    const { isIdempotent, pauseMs = 200, ahead = 1 } = this.#options
     let sequence = 0
     while (!this.#finishing) {
-      const values = Array.from({ length: 1 + this.client.integer(3) }, () => {
-        const number = this.#count++
-        const value = `${this.client.name}:${number}`
-        history.send(value, { producer: this.client.name, isIdempotent, number })
-        return value
+      // The first alone: a broker that knows nothing of a producer takes whatever comes first for its beginning.
+      const count = sequence === 0 ? 1 : 1 + this.client.integer(ahead)
+      const batches = Array.from({ length: count }, () => {
+        const values = this.#values()
+        const batch = { values, baseSequence: isIdempotent ? sequence : -1 }
+        sequence += values.length
+        return batch
       })
-      await this.#deliver(partition, values, isIdempotent ? sequence : -1)
-      sequence += values.length
+      if (ahead > 1) await this.#deliverTogether(partition, batches)
+      else await this.#deliver(partition, batches[0])
       await this.client.sleep(this.client.integer(pauseMs))
     }
   }
 
-  #batch(values: readonly string[], baseSequence: number): Buffer {
+  #values(): string[] {
+    const { history, isIdempotent } = this.#options
+    return Array.from({ length: 1 + this.client.integer(3) }, () => {
+      const number = this.#count++
+      const value = `${this.client.name}:${number}`
+      history.send(value, { producer: this.client.name, isIdempotent, number })
+      return value
+    })
+  }
+
+  /** None waits for the one before; those that fail are sent again one after the other, as Kafka's producers do. */
+  async #deliverTogether(partition: number, batches: readonly Batch[]): Promise<void> {
+    const outcomes = await Promise.all(batches.map((batch) => this.#attempt(partition, this.#batch(batch))))
+    const failed = batches.filter((batch, index) => {
+      const outcome = outcomes[index]
+      const isBehindAnother = index > 0 && outcome?.error === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+      return isBehindAnother || !this.#isDone(partition, batch, outcome)
+    })
+    for (const batch of failed) await this.#deliver(partition, batch)
+  }
+
+  #batch({ values, baseSequence }: Batch): Buffer {
     return buildBatch({
       records: values.map((value) => ({
         timestampMs: this.client.process.clock.nowMs(),
@@ -225,29 +258,32 @@ export class SimProducer {
   }
 
   /** Until it is acknowledged. */
-  async #deliver(partition: number, values: readonly string[], baseSequence: number): Promise<void> {
-    const { topic, history } = this.#options
-    for (;;) {
-      const outcome = await this.#attempt(partition, this.#batch(values, baseSequence))
-      if (outcome !== null && outcome.error === ErrorCode.NONE) {
-        values.forEach((value, index) => {
-          history.acknowledge(`${topic.name}-${partition}`, value, outcome.baseOffset + index)
-        })
-        return
-      }
-      if (outcome?.error === ErrorCode.DUPLICATE_SEQUENCE_NUMBER) return
-      if (outcome !== null && !RETRIABLE.has(outcome.error)) {
-        history.complain(`${this.client.name} got ${errorName(outcome.error)} for ${values.join()}`)
-        this.client.cluster.log(this.client.name, `${errorName(outcome.error)} ${topic.name}-${partition}`)
-        return
-      }
-      this.client.forgetLeader(topic.name, partition)
+  async #deliver(partition: number, batch: Batch): Promise<void> {
+    while (!this.#isDone(partition, batch, await this.#attempt(partition, this.#batch(batch)))) {
+      this.client.forgetLeader(this.#options.topic.name, partition)
       await this.client.sleep(RETRY_MS)
     }
   }
 
-  /** Null: nobody answered. */
-  async #attempt(partition: number, records: Buffer): Promise<{ error: number; baseOffset: number } | null> {
+  /** Whether it is acknowledged, or refused for good. */
+  #isDone(partition: number, { values }: Batch, outcome: Outcome): boolean {
+    const { topic, history } = this.#options
+    if (outcome === null) return false
+    const { error, baseOffset } = outcome
+    if (error === ErrorCode.NONE) {
+      values.forEach((value, index) => {
+        history.acknowledge(`${topic.name}-${partition}`, value, baseOffset + index)
+      })
+      return true
+    }
+    if (error === ErrorCode.DUPLICATE_SEQUENCE_NUMBER) return true
+    if (RETRIABLE.has(error)) return false
+    history.complain(`${this.client.name} got ${errorName(error)} for ${values.join()}`)
+    this.client.cluster.log(this.client.name, `${errorName(error)} ${topic.name}-${partition}`)
+    return true
+  }
+
+  async #attempt(partition: number, records: Buffer): Promise<Outcome> {
     const leader = await this.client.leader(this.#options.topic.name, partition)
     if (leader === null) return null
     try {

@@ -50,11 +50,14 @@ export const loads: Readonly<Record<LoadName, LoadPlan>> = {
   },
 }
 
+/** Some producers wait for each answer, some send on. */
+const aheadOf = (seed: number): number => (seed % 3 === 2 ? 4 : 1)
+
 function plainLoad(cluster: SimCluster, invariants: Invariants): Load {
   const history = new History()
   const common = { topic: TOPIC, history }
   const producers = [
-    new SimProducer(cluster, 'idempotent', { ...common, isIdempotent: true }),
+    new SimProducer(cluster, 'idempotent', { ...common, isIdempotent: true, ahead: aheadOf(cluster.seed) }),
     new SimProducer(cluster, 'plain', { ...common, isIdempotent: false }),
   ]
   const consumers = [

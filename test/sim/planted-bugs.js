@@ -3,6 +3,14 @@
  * (scripts/simulate.js --plant NAME), and nowhere else. By file: text that stands in it once, and what takes its place.
  */
 export const plantedBugs = {
+  'of what a producer had in flight, only what a snapshot holds is known after a stop': {
+    'src/log/producer-replay.ts': [
+      [
+        '  if (snapshot !== null && producers.size > 0) recallBatches(request, snapshot.offset)\n',
+        '  void recallBatches\n',
+      ],
+    ],
+  },
   'the high watermark does not wait for the in-sync set': {
     'src/replication/in-sync-set.ts': [['    if (counts) lowest = follower.logEndOffset', '    void counts']],
   },
@@ -337,6 +345,7 @@ export const foundWith = {
  * events moves it, and the search goes on from there.
  */
 export const startSeeds = {
+  'of what a producer had in flight, only what a snapshot holds is known after a stop': 23,
   'a shrinking in-sync set counts before the controller has granted it': 54,
   'the versions of in-sync sets are not compared': 23,
   'consumers read what is not committed': 27,
