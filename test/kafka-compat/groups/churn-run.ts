@@ -1,6 +1,5 @@
 /** Several groups on one bed under churn at once: members, producer, observer, faults; then rest, and the verdict. */
 import type { Producer } from 'kafkajs'
-import { expect } from 'vitest'
 import { pause } from '../harness/conditions.ts'
 import { kafkajsClient, patient } from '../harness/kafkajs-client.ts'
 import type { Bed } from './beds.ts'
@@ -9,6 +8,7 @@ import type { Place } from './group-run.ts'
 import { GroupViewer } from './group-view.ts'
 import { MemberHost } from './member-host.ts'
 import type { Family } from './member-host.ts'
+import { partitionsFor, timesOf } from './specs.ts'
 import type { GroupSpec, Times } from './specs.ts'
 
 export interface ChurnPlan {
@@ -174,8 +174,12 @@ class ChurnRun {
   }
 }
 
-/** Runs the plan on all groups at once; fails where a checker has found anything, or a group does not come to rest. */
-export async function churns(bed: Bed, specs: readonly GroupSpec[], plan: ChurnPlan): Promise<void> {
+/** Runs the plan on all groups at once; fails where a group does not come to rest. What their checkers have found is theirs to tell. */
+export async function churns(
+  bed: Bed,
+  specs: readonly GroupSpec[],
+  plan: ChurnPlan,
+): Promise<readonly GroupRun[]> {
   const run = new ChurnRun(bed, specs, plan)
   try {
     await run.begin()
@@ -199,16 +203,20 @@ export async function churns(bed: Bed, specs: readonly GroupSpec[], plan: ChurnP
   } finally {
     await run.stop()
   }
-  for (const group of run.groups) {
-    const { spec, checker } = group
-    expect(checker.verdict(), `${spec.id}, seed ${plan.seed}`).toEqual([])
-    const told = group.told()
-    // It has seen what it judges.
-    expect(told.crashed, `${spec.id}: crashes`).toBeGreaterThan(0)
-    expect(told.generations, `${spec.id}: generations`).toBeGreaterThan(1)
-    expect(told.polls, `${spec.id}: polls`).toBeGreaterThanOrEqual(spec.partitions)
-    expect(told.commits, `${spec.id}: commits`).toBeGreaterThan(0)
-    if (process.env.ODRADEK_GROUPS_VERBOSE !== undefined)
-      process.stderr.write(`${spec.id}: ${JSON.stringify(told)}\n`)
+  return run.groups
+}
+
+/** Seven steps or so, with what befalls the broker near the beginning and the end, and a crash in the middle. */
+export function churnPlan(
+  size: number,
+  { seed, steps, faults }: { seed: number; steps: number; faults: readonly [string, string] },
+): ChurnPlan {
+  const at = (part: number): number => Math.floor(part * steps)
+  return {
+    seed,
+    steps,
+    times: timesOf(size),
+    recordsPerTick: Math.min(10, Math.ceil(partitionsFor(size) / 5)),
+    faults: { [at(0.2)]: faults[0], [at(0.5)]: 'crash', [at(0.8)]: faults[1] },
   }
 }

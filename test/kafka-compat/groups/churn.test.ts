@@ -3,12 +3,12 @@
  * is restarted and killed, or the coordinator moves. All the time checker.ts judges what all of them see. A short form of it
  * runs by default: groups of three. ODRADEK_GROUPS_SIZES=50,500 chooses others, ODRADEK_GROUPS_KINDS some of specs.ts.
  */
-import { afterEach, describe, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { brokerKind } from '../harness/broker.ts'
 import { clusterBed, singleBed } from './beds.ts'
 import type { Bed } from './beds.ts'
-import { churns } from './churn-run.ts'
-import { groupSpec, kindNames, timesOf } from './specs.ts'
+import { churnPlan, churns } from './churn-run.ts'
+import { groupSpec, kindNames, partitionsFor, timesOf } from './specs.ts'
 import type { KindName } from './specs.ts'
 
 const list = (name: string): string[] | undefined => process.env[`ODRADEK_GROUPS_${name}`]?.split(',')
@@ -50,16 +50,20 @@ async function run(
   size: number,
   faults: readonly [string, string],
 ): Promise<void> {
-  const partitions = size < 10 ? 2 * size : size
+  const partitions = partitionsFor(size)
   const specs = names.map((name) => groupSpec(name, size, partitions))
-  const at = (part: number): number => Math.floor(part * steps)
-  await churns(bed!, specs, {
-    seed,
-    steps,
-    times: timesOf(size),
-    recordsPerTick: Math.min(10, Math.ceil(partitions / 5)),
-    faults: { [at(0.2)]: faults[0], [at(0.5)]: 'crash', [at(0.8)]: faults[1] },
-  })
+  for (const group of await churns(bed!, specs, churnPlan(size, { seed, steps, faults }))) {
+    const { spec, checker } = group
+    const told = group.told()
+    expect(checker.verdict(), `${spec.id}, seed ${seed}`).toEqual([])
+    // It has seen what it judges.
+    expect(told.crashed, `${spec.id}: crashes`).toBeGreaterThan(0)
+    expect(told.generations, `${spec.id}: generations`).toBeGreaterThan(1)
+    expect(told.polls, `${spec.id}: polls`).toBeGreaterThanOrEqual(spec.partitions)
+    expect(told.commits, `${spec.id}: commits`).toBeGreaterThan(0)
+    if (process.env.ODRADEK_GROUPS_VERBOSE !== undefined)
+      process.stderr.write(`${spec.id}: ${JSON.stringify(told)}\n`)
+  }
 }
 
 describe.each(sizes)('groups of %i', (size) => {

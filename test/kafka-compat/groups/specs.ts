@@ -50,6 +50,7 @@ const large: Times = {
   stepMs: 10_000,
   tickMs: 1_000,
 }
+export const partitionsFor = (size: number): number => (size < 10 ? 2 * size : size)
 export const timesOf = (size: number): Times => (size < 20 ? small : size < 100 ? medium : large)
 
 const classicTimes = ({ sessionMs, heartbeatMs }: Times): string[] => [
