@@ -48,10 +48,17 @@ export interface CopierOptions extends WorkOptions {
 
 /** Who has a transactional id, and since when. */
 export class TransactionalIds {
-  readonly #owners = new Map<string, { copier: Copier; sinceMs: number }>()
+  readonly #owners = new Map<string, { copier: Copier; identity: Identity; sinceMs: number }>()
 
-  taken(transactionalId: string, copier: Copier, sinceMs: number): void {
-    this.#owners.set(transactionalId, { copier, sinceMs })
+  /** Who stood still when it was answered hears of it after its successor has: that one has it still. */
+  taken(
+    transactionalId: string,
+    copier: Copier,
+    { identity, sinceMs }: { identity: Identity; sinceMs: number },
+  ): void {
+    const before = this.#owners.get(transactionalId)?.identity
+    const isLate = before?.producerId === identity.producerId && before.producerEpoch > identity.producerEpoch
+    if (!isLate) this.#owners.set(transactionalId, { copier, identity, sinceMs })
   }
 
   /** Another one had it already at `atMs`. */
@@ -90,17 +97,17 @@ export class Copier extends GroupWork {
 
   async #init(): Promise<Identity> {
     const { transactionalId, timeoutMs, owners } = this.#copies
-    let identity: Identity | null = null
+    let identity: Identity = { producerId: -1, producerEpoch: -1 }
     const request = { transactionalId, transactionTimeoutMs: timeoutMs }
     await this.#untilDone(OF_TRANSACTIONS, async (peer) => {
       const { errorCode, producerId, producerEpoch } = await peer.call(initProducerIdApi, 3, request)
       identity = { producerId, producerEpoch }
       return errorCode
     })
-    owners.taken(transactionalId, this, this.options.client.nowMs)
+    owners.taken(transactionalId, this, { identity, sinceMs: this.options.client.nowMs })
     this.#sequences = Array.from({ length: this.#copies.sink.partitions }, () => 0)
     this.options.client.cluster.log(this.options.client.name, `is ${JSON.stringify(identity)}`)
-    return identity!
+    return identity
   }
 
   /** False: what was written does not count, and it is all to be done again. */
