@@ -77,9 +77,9 @@ class Writer {
   }
 }
 
-/** Produce 7, Fetch 4, ListOffsets 1, Metadata 4, ApiVersions 2; 10 so that lz4 is sent. */
+/** Produce 7, Fetch 4, ListOffsets 1, Metadata 4, ApiVersions 2; 10, and 0 from 0 on, so that librdkafka compresses with lz4. */
 const SERVED = [
-  [0, 3, 7],
+  [0, 0, 7],
   [1, 4, 4],
   [2, 1, 1],
   [3, 1, 4],
