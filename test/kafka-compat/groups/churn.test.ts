@@ -55,7 +55,9 @@ async function run(
   for (const group of await churns(bed!, specs, churnPlan(size, { seed, steps, faults }))) {
     const { spec, checker } = group
     const told = group.told()
-    expect(checker.verdict(), `${spec.id}, seed ${seed}`).toEqual([])
+    const anomalies = checker.verdict()
+    const where = anomalies.length === 0 ? '' : group.keepHistory()
+    expect(anomalies, `${spec.id}, seed ${seed}, all that was seen: ${where}`).toEqual([])
     // It has seen what it judges.
     expect(told.crashed, `${spec.id}: crashes`).toBeGreaterThan(0)
     expect(told.generations, `${spec.id}: generations`).toBeGreaterThan(1)

@@ -1,4 +1,7 @@
 /** One group under churn: who is in it, who comes and goes next, and what all of them have told. */
+import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { eventually, pause } from '../harness/conditions.ts'
 import { GroupChecker } from './checker.ts'
 import { comesAgain } from './comes-again.ts'
@@ -40,6 +43,8 @@ export class GroupRun {
   #brokerBackMs = -Infinity
   #started = 0
   sent = 0
+  /** All of it, for the one who reads an anomaly. */
+  readonly #seen: Observation[] = []
   /** What happened, for the one who reads a failure: `+` started, `-` told to leave, `*` crashed, `!` to be started again. */
   readonly diary: string[] = []
 
@@ -51,6 +56,7 @@ export class GroupRun {
   }
 
   observe(seen: Observation): void {
+    this.#seen.push(seen)
     if (seen.kind === 'failed' && this.#mayComeAgain(seen)) return this.#comeAgain(seen)
     this.checker.observe(seen)
     if ('member' in seen) this.#last.set(seen.member, seen)
@@ -275,6 +281,16 @@ export class GroupRun {
       return true
     }
     await eventually(`${this.spec.id} has caught up`, isDone, this.#patienceMs)
+  }
+
+  /** Writes down what was seen, and gives the file's name. */
+  keepHistory(): string {
+    const file = join(tmpdir(), `odradek-${this.spec.id}-${Date.now()}.txt`)
+    const lines = this.#seen.map((seen) =>
+      JSON.stringify('owners' in seen ? { ...seen, owners: [...seen.owners] } : seen),
+    )
+    writeFileSync(file, [this.diary.join(' '), ...lines].join('\n'))
+    return file
   }
 
   /** What was in it, in numbers. */

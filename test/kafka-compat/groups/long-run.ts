@@ -83,7 +83,7 @@ async function oneGroup(kind: KindName, size: number, bedName: BedName): Promise
     const spec = groupSpec(kind, size, partitionsFor(size))
     const [group] = await churns(bed, [spec], churnPlan(size, { seed, steps, faults }))
     const anomalies = group.checker.verdict()
-    if (anomalies.length > 0) console.error(JSON.stringify(anomalies))
+    if (anomalies.length > 0) console.error(JSON.stringify(anomalies), group.keepHistory())
     const seconds = Math.round((performance.now() - begunMs) / 1000)
     return { kind, size, bed: bedName, ...group.told(), seconds, anomalies: anomalies.length }
   } finally {
