@@ -5,8 +5,13 @@ import { parse } from './history.ts'
 import type { Observation } from './history.ts'
 
 /** Lines of members, and observations of others; what is found, as `kind: what`. */
-function found(history: readonly (string | Observation)[], instances: Record<string, string> = {}): string[] {
+function found(
+  history: readonly (string | Observation)[],
+  instances: Record<string, string> = {},
+  unacknowledgedMs: Record<string, number> = {},
+): string[] {
   const checker = new GroupChecker()
+  for (const [member, ms] of Object.entries(unacknowledgedMs)) checker.isOfConsumerProtocol(member, ms)
   for (const [member, instanceId] of Object.entries(instances)) checker.isStatic(member, instanceId)
   for (const each of history) {
     for (const seen of typeof each === 'string' ? parse(each) : [each]) checker.observe(seen)
@@ -46,6 +51,15 @@ describe('a right history', () => {
     expect(
       found(['100 ann a 1 0', '900 bob a 2 0', '1000 ann l 0', '1100 ann a 3 ', '1100 bob a 3 0']),
     ).toEqual([])
+  })
+
+  test('of the consumer protocol: what was given to one who did not say so in time, and to another, is soon given back', () => {
+    const late = ['100 ann a 1 0', '250 bob a 2 0', '300 ann v 0']
+    expect(found(late, {}, { ann: 200, bob: 200 })).toEqual([])
+    expect(found(['250 bob a 2 0', '260 ann a 1 0', '300 ann v 0'], {}, { ann: 200 })).toEqual([])
+    const kind = 'two owners at once: partition 0'
+    expect(found(late, {}, { ann: 199, bob: 200 })).toEqual([`${kind}: ann until 300, bob from 250`])
+    expect(found(late, {}, { bob: 200 })).toEqual([`${kind}: ann until 300, bob from 250`])
   })
 
   test('of a static member that comes back under another name, in the same generation', () => {

@@ -77,7 +77,7 @@ export class GroupRun {
   #mayComeAgain({ member: name, reason }: { member: string; reason: string }): boolean {
     const member = this.#live.get(name) ?? this.#closing.get(name)?.member
     if (member === undefined) return false
-    const isClassic = !member.settings.includes('group.protocol=consumer')
+    const isClassic = !isOfConsumerProtocol(member.settings)
     return comesAgain(reason, { isClassic, hasLostBroker: member.startedMs < this.#brokerBackMs })
   }
 
@@ -114,8 +114,11 @@ export class GroupRun {
     const number = this.#started++
     const name = `${this.spec.id}.${number}`
     if (instanceId !== null) this.checker.isStatic(name, instanceId)
-    const { id } = this.spec
+    const { id, times } = this.spec
     const settings = this.spec.settings(number, instanceId)
+    // Its next heartbeat, and its next poll, in which it gives back.
+    if (isOfConsumerProtocol(settings))
+      this.checker.isOfConsumerProtocol(name, times.heartbeatMs + times.fetchMs)
     this.#live.set(name, { name, place, instanceId, settings, startedMs: Date.now() })
     this.diary.push(`+${name}${instanceId === null ? '' : `(${instanceId})`}`)
     this.#hosts[place].startMember(name, id, id, settings)
@@ -296,9 +299,17 @@ export class GroupRun {
   /** What was in it, in numbers. */
   told() {
     const count = (sign: string): number => this.diary.filter((line) => line.startsWith(sign)).length
-    const { losses, generations, polls, commits } = this.checker
+    const { losses, generations, polls, commits, unacknowledged } = this.checker
     const members = { started: count('+'), crashed: count('*') }
-    return { ...members, generations: generations.size, losses, records: this.sent, polls, commits }
+    return {
+      ...members,
+      generations: generations.size,
+      losses,
+      unacknowledged,
+      records: this.sent,
+      polls,
+      commits,
+    }
   }
 
   /** All leave. */
@@ -308,3 +319,6 @@ export class GroupRun {
 }
 
 const ownerOf = ({ name, instanceId }: Member): string => instanceId ?? name
+
+const isOfConsumerProtocol = (settings: readonly string[]): boolean =>
+  settings.includes('group.protocol=consumer')

@@ -36,7 +36,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed)
 const steps = Number(values.steps)
 
-/** Of one group. `losses`: members that were put out of it, or found that they had been. */
+/** Of one group. `losses`: members that found that they had been put out of it. `unacknowledged`: two owners for a moment (KIP-848). */
 export interface GroupRow {
   readonly kind: KindName
   readonly size: number
@@ -45,6 +45,7 @@ export interface GroupRow {
   readonly crashed: number
   readonly generations: number
   readonly losses: number
+  readonly unacknowledged: number
   readonly records: number
   readonly polls: number
   readonly commits: number
@@ -127,6 +128,7 @@ function page({
     'crashed',
     'generations',
     'losses',
+    'unacknowledged',
     'records',
     'commits',
     'seconds',

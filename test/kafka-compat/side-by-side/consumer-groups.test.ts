@@ -252,6 +252,24 @@ test.each([5, 6, 7, 8])(
   120_000,
 )
 
+// A client that takes its time with an assignment (or with its callbacks) says meanwhile what it had before.
+test('what a member was given, and does not say that it has, goes to another before it has given it back', async () => {
+  const [ann, bob] = [newId(new SeededRandom(1)), newId(new SeededRandom(2))]
+  const wants = { memberEpoch: 0, subscribedTopicNames: ['one'], rebalanceTimeoutMs: 300_000, owned: {} }
+  const beat = (memberId: string, more: Omit<Said, 'groupId' | 'memberId'>) => {
+    const said = { groupId: 'late', memberId, ...more }
+    return both(`late: ${JSON.stringify(said)}`, (side) => side.beat(said, 1))
+  }
+  const first = await beat(ann, wants)
+  const other = await beat(bob, wants)
+  expect(first.assignment!.one).toHaveLength(TOPICS.one)
+  expect(other.assignment!.one ?? []).toEqual([])
+  const left = await beat(ann, { memberEpoch: first.memberEpoch, owned: {} })
+  const given = await beat(bob, { memberEpoch: other.memberEpoch })
+  expect([...left.assignment!.one, ...given.assignment!.one].sort()).toEqual(first.assignment!.one)
+  expect(given.assignment!.one.length).toBeGreaterThan(0)
+})
+
 test('what is wrong', async () => {
   const fine = {
     groupId: 'wrong',
@@ -294,5 +312,5 @@ test('what is wrong', async () => {
 
 test('what has been stored of them', async () => {
   const histories = await both('the logs', (side) => side.stored())
-  expect(Object.keys(histories)).toHaveLength(8)
+  expect(Object.keys(histories)).toHaveLength(9)
 })
