@@ -22,15 +22,21 @@ interface TransactionsRun extends Run {
   readonly aborted: number
   readonly polled: number
 }
+interface GroupsRun extends Omit<Run, 'faults'> {
+  readonly members: number
+  readonly crashed: number
+  readonly polled: number
+  readonly groups: readonly { readonly size: number; readonly kind: string }[]
+}
 
-function read<T extends Run>(name: string): T | null {
+function read<T extends Pick<Run, 'anomalies'>>(name: string): T | null {
   const path = `bench/results/${name}.json`
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as T) : null
 }
 
 const count = (number: number): string => number.toLocaleString('en-US')
 
-function found({ anomalies }: Run): string {
+function found({ anomalies }: Pick<Run, 'anomalies'>): string {
   const kinds = Object.entries(anomalies).filter(([, times]) => times > 0)
   return kinds.length === 0 ? 'no anomaly' : kinds.map(([kind, times]) => `${kind}: ${times}`).join('; ')
 }
@@ -50,6 +56,16 @@ function lines(): string[] {
       `- [Transactions under faults](bench/results/transactions-checked.md), ${transactions.minutes} minutes: ${count(transactions.transactions)} transactions, ` +
         `${count(transactions.committed)} committed, ${count(transactions.aborted)} aborted, clients and brokers killed, frozen and replaced ${count(transactions.faults)} times; ` +
         `${count(transactions.polled)} records polled: ${found(transactions)}.`,
+    )
+  }
+  const groups = read<GroupsRun>('groups-churned')
+  if (groups !== null) {
+    const sizes = [...new Set(groups.groups.map(({ size }) => size))].sort((one, other) => one - other)
+    const kinds = new Set(groups.groups.map(({ kind }) => kind))
+    text.push(
+      `- [Groups under churn](bench/results/groups-churned.md), ${groups.minutes} minutes: groups of ${sizes.slice(0, -1).join(', ')} and ${sizes.at(-1)} in ${kinds.size} kinds ` +
+        `(protocols, assignors, clients), ${count(groups.members)} members started, ${count(groups.crashed)} of them crashed, brokers killed and restarted; ` +
+        `${count(groups.polled)} records polled: ${found(groups)}.`,
     )
   }
   return text
