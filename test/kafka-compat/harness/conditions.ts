@@ -1,8 +1,8 @@
-/** Resolves when the condition gives something truthy, which is the result; fails after the time given. */
+/** Resolves when the condition gives something truthy, which is the result; fails after the time given: a busy machine needs some. */
 export async function eventually<T>(
   what: string,
   condition: () => T | Promise<T>,
-  timeoutMs = 30_000,
+  timeoutMs = 90_000,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs
   let lastError: unknown
