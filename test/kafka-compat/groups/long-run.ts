@@ -53,6 +53,9 @@ export interface GroupRow {
   readonly anomalies: number
 }
 
+/** Members of kafkajs that two cores carry: of 200, rebalances alone take all processor time, and begin anew for who was too late. */
+const LARGEST: Partial<Record<KindName, number>> = { 'kafkajs-roundrobin': 100 }
+
 const file = join(repository, 'bench/results/groups-churned')
 const command = 'node scripts/run-groups.js'
 
@@ -66,6 +69,7 @@ async function main(): Promise<void> {
   for (const size of values.sizes.split(',').map(Number)) {
     for (const bed of values.beds.split(',') as BedName[]) {
       for (const kind of values.kinds.split(',') as KindName[]) {
+        if (size > (LARGEST[kind] ?? Infinity)) continue
         if (rows.some((row) => row.kind === kind && row.size === size && row.bed === bed)) continue
         rows.push(await oneGroup(kind, size, bed))
         console.log(JSON.stringify(rows.at(-1)))
